@@ -1,0 +1,124 @@
+# Everything one does with Weft's source. `make help` lists the targets.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# local: the cluster of e2e/node. existing: the one that KUBECONFIG names, which is never started or stopped.
+WEFT_CLUSTER ?= local
+ifeq ($(WEFT_CLUSTER),local)
+KUBECTL := $(CURDIR)/e2e/node/kubectl.sh
+KUBECONFIG = $(shell e2e/node/kubeconfig.sh)
+else
+KUBECTL := kubectl
+endif
+export WEFT_CLUSTER KUBECTL
+
+NODES ?= 1
+TARGETS := --bins
+BINARIES := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/x86_64-unknown-linux-gnu/debug
+export BINARIES
+# Images of the mesh, and of the applications that samples and tests use.
+MESH := weft-operator weft-proxy
+APPS := catalog storefront testclient testserver impostor
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/\1\t\2/' | expand -t 16
+
+.PHONY: run
+run: install apps ## from nothing to a split in action, with its metrics
+	@e2e/demo.sh
+
+.PHONY: test
+# Built together with the tests, the programs share all that is compiled for them.
+test: TARGETS := --all-targets
+test: check test-unit test-e2e ## everything that CI runs
+
+# What Rust's own tools do not bring: a C compiler and cmake for dependencies, and `ip` for tests in network namespaces.
+.PHONY: tools
+tools:
+	@missing=(); \
+	for pair in cmake:cmake cc:gcc ip:iproute2; do \
+		command -v $${pair%:*} >/dev/null || missing+=($${pair#*:}); \
+	done; \
+	if (($${#missing[@]})); then \
+		echo "installing Debian packages: $${missing[*]}" >&2; \
+		apt-get update -qq >/dev/null; \
+		DEBIAN_FRONTEND=noninteractive apt-get install -qqy --no-install-recommends $${missing[@]} libc6-dev >/dev/null; \
+	fi
+
+.PHONY: check
+check: tools ## format, lints, generated files
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --all-features -- -D warnings
+	@$(MAKE) generate
+	@git diff --exit-code -- config/crds proxy/api/src/generated e2e/src/generated || \
+		{ echo "generated files are stale: commit what 'make generate' wrote" >&2; exit 1; }
+
+.PHONY: test-unit
+test-unit: tools ## unit and integration tests; they need root for network namespaces of their own, but no cluster
+	cargo test --workspace
+
+.PHONY: test-e2e
+test-e2e: install apps ## end-to-end tests on the cluster; T=name runs those whose name contains it
+	@KUBECONFIG=$(KUBECONFIG) cargo test --workspace --features e2e/cluster --test mesh -- --test-threads=4 $(T)
+	@KUBECONFIG=$(KUBECONFIG) cargo test --workspace --features e2e/cluster --test faults -- --test-threads=1 $(T)
+
+.PHONY: test-node
+test-node: cluster ## prove what Weft relies on in the local cluster; NODES=2 includes what only two nodes show
+	@e2e/node/prove.sh
+
+.PHONY: bench
+bench: binaries ## what a pair of sidecars costs, beside another proxy; PROXY=path measures that binary instead of a release build
+	@$(if $(PROXY),,cargo build --release -p weft-proxy)
+	@e2e/bench/run.sh
+
+.PHONY: cluster
+cluster: ## start the local cluster or find it healthy; NODES=2 joins a second node
+ifeq ($(WEFT_CLUSTER),local)
+	@e2e/node/up.sh $(NODES)
+else
+	@$(KUBECTL) version
+endif
+
+.PHONY: binaries
+binaries: tools ## build every binary that an image holds
+	@cargo build --workspace $(TARGETS)
+
+.PHONY: install
+install: cluster binaries ## install Weft from config/ with images of this checkout, and wait until it is ready
+	@for name in $(MESH); do $(MAKE) image NAME=$$name BIN=$(BINARIES)/$$name; done
+	@config/install.sh
+
+.PHONY: apps
+apps: cluster binaries
+	@for name in $(APPS); do $(MAKE) image NAME=$$name BIN=$(BINARIES)/$$name; done
+
+.PHONY: uninstall
+uninstall: ## remove Weft from the cluster; CRDS=1 removes the kinds and all their objects, too
+	@config/uninstall.sh $(if $(CRDS),--crds)
+
+.PHONY: stop
+stop: ## end the local cluster and leave nothing behind
+ifeq ($(WEFT_CLUSTER),local)
+	@e2e/node/down.sh
+else
+	@echo "WEFT_CLUSTER=existing: the cluster is not ours to stop" >&2
+endif
+
+.PHONY: kubeconfig
+kubeconfig: ## print the path of the cluster's kubeconfig
+	@echo $(KUBECONFIG)
+
+.PHONY: image
+image: ## make the static binary BIN=path the image localhost/NAME:dev
+ifeq ($(WEFT_CLUSTER),local)
+	@e2e/node/image.sh $(NAME) $(BIN)
+else
+	@echo "WEFT_CLUSTER=existing: its nodes are expected to have localhost/$(NAME):dev" >&2
+endif
+
+.PHONY: generate
+generate: ## write the generated files: CRDs and protobuf code
+	@for example in crds api echo; do cargo run -q --example generate-$$example; done

@@ -1,0 +1,42 @@
+//! The command `weft`: looks at a cluster and tells what state the mesh is in.
+
+mod arguments;
+mod check;
+mod connection;
+mod outcome;
+mod output;
+mod version;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use clap::Parser;
+
+use arguments::{Arguments, Command};
+use outcome::Outcome;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let outcome = match run().await {
+        Ok(outcome) => outcome,
+        Err(error) => {
+            eprintln!("weft: {error:#}");
+            Outcome::Unknown
+        }
+    };
+    outcome.into()
+}
+
+async fn run() -> Result<Outcome> {
+    // Without a provider named for the process, the first TLS connection would panic.
+    if rustls::crypto::ring::default_provider().install_default().is_err() {
+        bail!("another TLS provider is installed already");
+    }
+    let arguments = Arguments::parse();
+    let (printed, outcome) = match arguments.command {
+        Command::Version(version) => version::version(&arguments.cluster, version.client, arguments.output).await?,
+        Command::Check => check::check(&arguments.cluster, arguments.output).await?,
+    };
+    print!("{printed}");
+    Ok(outcome)
+}

@@ -1,0 +1,30 @@
+#!/bin/bash
+# Installs Weft from this folder into the cluster of $KUBECTL and waits until it works. $BINARIES has what the images hold.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+kubectl=${KUBECTL:-kubectl}
+apply() { "$kubectl" apply --server-side --force-conflicts --field-manager=weft-install "$@" >/dev/null; }
+
+echo "weft: installing" >&2
+apply -k "$here/crds"
+"$kubectl" wait --for=condition=Established --timeout=30s -f <("$kubectl" kustomize "$here/crds") >/dev/null
+apply -k "$here"
+
+# The tag `dev` stays the same when its content changes, so the pods are told of the content.
+if [[ ${WEFT_CLUSTER:-local} == local ]]; then
+  build=$(cat "$BINARIES/weft-operator" "$BINARIES/weft-proxy" | sha256sum | cut -c1-16)
+  "$kubectl" -n weft-system patch deployment weft-operator --type=merge --field-manager=weft-install-build \
+    -p "{\"spec\":{\"template\":{\"metadata\":{\"annotations\":{\"weft.dev/build\":\"$build\"}}}}}" >/dev/null
+fi
+
+echo "weft: waiting for the operator" >&2
+"$kubectl" -n weft-system rollout status deployment/weft-operator --timeout=120s >/dev/null
+echo "weft: waiting for the metrics API" >&2
+"$kubectl" wait --for=condition=Available --timeout=60s \
+  apiservice/v1alpha1.metrics.smi-spec.io apiservice/v1alpha2.metrics.smi-spec.io >/dev/null
+echo "weft: waiting for the injector's certificate" >&2
+for webhook in 0 1; do
+  "$kubectl" wait --for=jsonpath="{.webhooks[$webhook].clientConfig.caBundle}" --timeout=60s \
+    mutatingwebhookconfiguration/weft-injector >/dev/null
+done
+echo "weft: ready" >&2

@@ -1,0 +1,127 @@
+//! Weft's own parts and the node's daemons, for tests that break them.
+
+use std::{process::Command, time::Duration};
+
+use anyhow::{Context, Result, ensure};
+use k8s_openapi::{
+    api::{apps::v1::Deployment, coordination::v1::Lease, core::v1::Pod},
+    jiff::{SignedDuration, Timestamp},
+};
+use kube::{
+    Api,
+    api::{DeleteParams, ListParams, Patch, PatchParams},
+};
+use serde_json::json;
+
+use super::{
+    Cluster, WEFT_NAMESPACE,
+    cluster::{is_existing, node_scripts},
+    eventually,
+    namespace::is_ready,
+};
+
+const OPERATOR: &str = "weft-operator";
+
+/// Weft's operator.
+#[derive(Clone)]
+pub struct Mesh {
+    cluster: Cluster,
+}
+
+impl Mesh {
+    /// The Weft of this cluster.
+    #[must_use]
+    pub fn new(cluster: &Cluster) -> Self {
+        Self { cluster: cluster.clone() }
+    }
+
+    /// Kills every operator without grace, does `meanwhile`, and starts one again, even if `meanwhile` fails.
+    ///
+    /// # Errors
+    /// Those of `meanwhile`; and when the operators are not gone, or not back, in time.
+    pub async fn without_operator<T>(&self, meanwhile: impl AsyncFnOnce() -> Result<T>) -> Result<T> {
+        let done = match self.kill_operator().await {
+            Ok(()) => meanwhile().await,
+            Err(error) => Err(error),
+        };
+        self.start_operator().await?;
+        done
+    }
+
+    async fn kill_operator(&self) -> Result<()> {
+        self.scale(0).await?;
+        let pods = self.pods();
+        pods.delete_collection(&DeleteParams::default().grace_period(0), &operator_pods()).await?;
+        eventually(Duration::from_secs(30), "the end of the operator's pods", async || {
+            let left = pods.list(&operator_pods()).await?.items.len();
+            ensure!(left == 0, "{left} are left");
+            Ok(())
+        })
+        .await?;
+        // The API server forgets a pod that is deleted without grace before its process has ended. A process that lives renews
+        // its Lease every two seconds, or gives it up as the last thing it does.
+        let leases = Api::<Lease>::namespaced(self.cluster.client.clone(), WEFT_NAMESPACE);
+        eventually(Duration::from_secs(30), "the end of the operator's process", async || {
+            let lease = leases.get(OPERATOR).await?.spec.context("the Lease is empty")?;
+            let renewed = lease.renew_time.context("the Lease was never renewed")?.0;
+            let silent = Timestamp::now().duration_since(renewed);
+            let held = lease.holder_identity.is_some_and(|holder| !holder.is_empty());
+            ensure!(!held || silent > SignedDuration::from_secs(4), "it renewed its Lease {silent:#} ago");
+            Ok(())
+        })
+        .await
+    }
+
+    async fn start_operator(&self) -> Result<()> {
+        self.scale(1).await?;
+        eventually(Duration::from_secs(60), "a ready operator", async || {
+            let pods = self.pods().list(&operator_pods()).await?;
+            ensure!(pods.iter().any(is_ready), "none of {} pods is ready", pods.items.len());
+            Ok(())
+        })
+        .await
+    }
+
+    async fn scale(&self, replicas: u32) -> Result<()> {
+        let deployments = Api::<Deployment>::namespaced(self.cluster.client.clone(), WEFT_NAMESPACE);
+        let patch = json!({"spec": {"replicas": replicas}});
+        deployments.patch_scale(OPERATOR, &PatchParams::default(), &Patch::Merge(&patch)).await?;
+        Ok(())
+    }
+
+    fn pods(&self) -> Api<Pod> {
+        Api::namespaced(self.cluster.client.clone(), WEFT_NAMESPACE)
+    }
+}
+
+fn operator_pods() -> ListParams {
+    ListParams::default().labels(&format!("app.kubernetes.io/name={OPERATOR}"))
+}
+
+/// A node of the local cluster, whose daemons can be killed.
+#[derive(Debug, Clone, Copy)]
+pub struct Node(u8);
+
+impl Node {
+    /// Node 1 of the local cluster. `None` on somebody else's, where such a test says so and passes.
+    #[must_use]
+    pub fn local() -> Option<Self> {
+        if is_existing() {
+            println!("skipped: needs the local cluster, and WEFT_CLUSTER=existing");
+            return None;
+        }
+        Some(Self(1))
+    }
+
+    /// Kills a daemon, and returns once it is back. The caller's other work goes on meanwhile.
+    ///
+    /// # Errors
+    /// When it does not come back; the message holds what the script said.
+    pub async fn kill(self, daemon: &'static str) -> Result<()> {
+        let script = node_scripts().join("kill.sh");
+        let kill = move || Command::new(&script).arg(self.0.to_string()).arg(daemon).output();
+        let output = tokio::task::spawn_blocking(kill).await?.context("cannot run kill.sh")?;
+        ensure!(output.status.success(), "kill.sh {daemon}: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(())
+    }
+}

@@ -1,0 +1,31 @@
+//! What tests are written with: a cluster, a namespace for each test, applications in it, and patience.
+
+mod client;
+mod cluster;
+mod diagnosis;
+mod mesh;
+mod namespace;
+mod pod;
+mod split;
+mod traffic_metrics;
+mod wait;
+mod workload;
+
+pub use client::{RunningLoad, TestClient};
+pub use cluster::{Cluster, Reply};
+pub use mesh::{Mesh, Node};
+pub use namespace::{TestNamespace, run, run_alone};
+pub use pod::{as_manifest, bare_pod};
+pub use split::{Condition, SplitSpec};
+pub use traffic_metrics::Edge;
+pub use wait::eventually;
+pub use workload::{Image, Workload, image};
+
+/// Namespace that Weft is installed in.
+pub const WEFT_NAMESPACE: &str = "weft-system";
+/// Label of namespaces and pods that says whether their pods get a sidecar: `enabled` or `disabled`.
+pub const INJECT_LABEL: &str = "weft.dev/inject";
+/// Annotation with ports that bypass the sidecar inbound.
+pub const SKIP_INBOUND_PORTS: &str = "weft.dev/skip-inbound-ports";
+/// Port of the sidecar's health, metrics and configuration.
+pub const PROXY_ADMIN_PORT: u16 = 15020;

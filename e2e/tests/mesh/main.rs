@@ -1,0 +1,16 @@
+//! What Weft promises, shown on a cluster: one file for each topic, tests in parallel, each in a namespace of its own.
+
+mod injection;
+mod protocols;
+mod refusals;
+mod sidecar;
+mod traffic_metrics;
+mod traffic_split_edits;
+mod traffic_split_references;
+mod traffic_split_schema;
+mod traffic_split_semantics;
+mod traffic_split_weights;
+mod workloads;
+
+/// The root service of most tests, for HTTP.
+const WEB: &str = "http://web:8080/";

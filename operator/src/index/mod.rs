@@ -1,0 +1,94 @@
+//! From watches on the API server to a `Snapshot` that is always up to date. One file per watched kind.
+
+mod endpoint_slice;
+mod pod;
+mod service;
+mod traffic_split;
+mod watch;
+
+use std::{
+    collections::BTreeSet,
+    sync::{PoisonError, RwLock, RwLockReadGuard},
+};
+
+use tokio::sync::watch as channel;
+
+use crate::model::Snapshot;
+
+pub use watch::{Kind, run};
+pub use {endpoint_slice::EndpointSlices, pod::Pods, service::Services, traffic_split::TrafficSplits};
+
+/// The observed cluster, shared by those who watch it and those who compile from it.
+#[derive(Debug)]
+pub struct Index {
+    state: RwLock<State>,
+    /// Counts changes.
+    revision: channel::Sender<u64>,
+    /// How many kinds have been listed once.
+    listed: channel::Sender<usize>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    snapshot: Snapshot,
+    dirty: BTreeSet<String>,
+}
+
+impl Default for Index {
+    fn default() -> Self {
+        Self { state: RwLock::default(), revision: channel::Sender::new(0), listed: channel::Sender::new(0) }
+    }
+}
+
+impl Index {
+    /// How many kinds are watched: all have to be listed before anything is compiled.
+    pub const KINDS: usize = 4;
+
+    /// Calls `read` with the cluster as it is now. Keep it short: changes wait for it.
+    pub fn read<T>(&self, read: impl FnOnce(&Snapshot) -> T) -> T {
+        read(&self.locked().snapshot)
+    }
+
+    /// Namespaces in which something changed since the last call.
+    pub fn take_dirty(&self) -> BTreeSet<String> {
+        std::mem::take(&mut self.state.write().unwrap_or_else(PoisonError::into_inner).dirty)
+    }
+
+    /// A receiver that is notified of every change.
+    pub fn changes(&self) -> channel::Receiver<u64> {
+        self.revision.subscribe()
+    }
+
+    /// Every kind has been listed once.
+    pub fn is_synced(&self) -> bool {
+        *self.listed.borrow() >= Self::KINDS
+    }
+
+    /// Waits until every kind has been listed once.
+    pub async fn synced(&self) {
+        let mut listed = self.listed.subscribe();
+        // The sender is in `self`, so waiting cannot fail.
+        let _listed = listed.wait_for(|listed| *listed >= Self::KINDS).await;
+    }
+
+    /// Changes the snapshot; `change` returns whether it did.
+    pub fn change(&self, namespace: &str, change: impl FnOnce(&mut Snapshot) -> bool) {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        if change(&mut state.snapshot) {
+            if !state.dirty.contains(namespace) {
+                state.dirty.insert(namespace.to_owned());
+            }
+            drop(state);
+            self.revision.send_modify(|revision| *revision += 1);
+        }
+    }
+
+    fn note_listed(&self) {
+        self.listed.send_modify(|listed| *listed += 1);
+    }
+
+    // A panic while the lock was held left at worst one object half replaced; the next event of it mends that.
+    fn locked(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,162 @@
+//! Pods: whose address it is, what owns it, whether it has a sidecar.
+
+use k8s_openapi::{api::core::v1 as core, apimachinery::pkg::apis::meta::v1::OwnerReference};
+use kube::ResourceExt;
+
+use super::Kind;
+use crate::model::{Pod, PodRef, Snapshot, WorkloadKind, WorkloadRef};
+
+/// Label that a Deployment gives its pods and its ReplicaSets' names end with.
+const POD_TEMPLATE_HASH: &str = "pod-template-hash";
+/// Name of the injected container.
+const SIDECAR: &str = "weft-proxy";
+
+/// Pods of all namespaces.
+#[derive(Debug)]
+pub enum Pods {}
+
+impl Kind for Pods {
+    type Object = core::Pod;
+    type Key = PodRef;
+
+    fn key(object: &core::Pod) -> Option<PodRef> {
+        Some(PodRef { namespace: object.namespace()?, name: object.name_any() })
+    }
+
+    fn namespace(key: &PodRef) -> &str {
+        &key.namespace
+    }
+
+    fn apply(snapshot: &mut Snapshot, key: &PodRef, object: &core::Pod) -> bool {
+        if has_ended(object) {
+            // Its address may already be another pod's.
+            return Self::remove(snapshot, key);
+        }
+        let pod = read(key, object);
+        if snapshot.pods.get(key) == Some(&pod) {
+            return false;
+        }
+        snapshot.apply_pod(key.clone(), pod);
+        true
+    }
+
+    fn remove(snapshot: &mut Snapshot, key: &PodRef) -> bool {
+        let known = snapshot.pods.contains_key(key);
+        snapshot.remove_pod(key);
+        known
+    }
+
+    fn keys(snapshot: &Snapshot) -> Vec<PodRef> {
+        snapshot.pods.keys().cloned().collect()
+    }
+}
+
+fn has_ended(object: &core::Pod) -> bool {
+    let phase = object.status.as_ref().and_then(|status| status.phase.as_deref());
+    matches!(phase, Some("Succeeded" | "Failed"))
+}
+
+fn read(name: &PodRef, object: &core::Pod) -> Pod {
+    let spec = object.spec.as_ref();
+    let on_host = spec.and_then(|spec| spec.host_network).unwrap_or(false);
+    let ips = object.status.iter().filter(|_| !on_host).flat_map(|status| status.pod_ips.iter().flatten());
+    Pod {
+        ips: ips.filter_map(|ip| ip.ip.parse().ok()).collect(),
+        workload: workload(name, object),
+        service_account: spec
+            .and_then(|spec| spec.service_account_name.clone())
+            .filter(|account| !account.is_empty())
+            .unwrap_or_else(|| "default".to_owned()),
+        meshed: spec
+            .and_then(|spec| spec.init_containers.as_deref())
+            .unwrap_or_default()
+            .iter()
+            .any(|container| container.name == SIDECAR),
+    }
+}
+
+/// The workload that owns a pod. A ReplicaSet is its Deployment when it is named after it, which spares a watch on ReplicaSets.
+fn workload(pod: &PodRef, object: &core::Pod) -> WorkloadRef {
+    let of = |kind, name: &str| WorkloadRef { namespace: pod.namespace.clone(), kind, name: name.to_owned() };
+    let is_controller = |owner: &&OwnerReference| owner.controller == Some(true);
+    let Some(owner) = object.owner_references().iter().find(is_controller) else {
+        return of(WorkloadKind::Pod, &pod.name);
+    };
+    let deployment = object
+        .labels()
+        .get(POD_TEMPLATE_HASH)
+        .and_then(|hash| owner.name.strip_suffix(hash.as_str()))
+        .and_then(|rest| rest.strip_suffix('-'));
+    match (owner.kind.parse(), deployment) {
+        (Ok(WorkloadKind::ReplicaSet), Some(deployment)) => of(WorkloadKind::Deployment, deployment),
+        (Ok(kind), _) => of(kind, &owner.name),
+        (Err(_), _) => of(WorkloadKind::Pod, &pod.name),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pod(value: serde_json::Value) -> core::Pod {
+        serde_json::from_value(value).unwrap()
+    }
+
+    #[test]
+    fn finds_the_workload() {
+        let owned = |kind: &str, name: &str, hash: Option<&str>| {
+            let labels = hash.map(|hash| serde_json::json!({POD_TEMPLATE_HASH: hash}));
+            pod(
+                serde_json::json!({"metadata": {"name": "p", "namespace": "shop", "labels": labels, "ownerReferences": [
+                {"apiVersion": "v1", "kind": kind, "name": name, "uid": "1", "controller": true}]}}),
+            )
+        };
+        for (case, object, want) in [
+            ("deployment", owned("ReplicaSet", "web-5d6", Some("5d6")), "Deployment shop/web"),
+            ("bare replica set", owned("ReplicaSet", "web-5d6", None), "ReplicaSet shop/web-5d6"),
+            ("replica set of another name", owned("ReplicaSet", "web", Some("5d6")), "ReplicaSet shop/web"),
+            ("stateful set", owned("StatefulSet", "db", None), "StatefulSet shop/db"),
+            ("job", owned("Job", "nightly-1", None), "Job shop/nightly-1"),
+            ("static pod", owned("Node", "n1", None), "Pod shop/p"),
+            ("bare pod", pod(serde_json::json!({"metadata": {"name": "p", "namespace": "shop"}})), "Pod shop/p"),
+        ] {
+            let key = Pods::key(&object).unwrap();
+            assert_eq!(workload(&key, &object).to_string(), want, "{case}");
+        }
+    }
+
+    #[test]
+    fn reads_addresses_account_and_sidecar() {
+        for (case, spec, ips, account, meshed) in [
+            ("plain", serde_json::json!({"containers": []}), 2, "default", false),
+            ("account", serde_json::json!({"containers": [], "serviceAccountName": "web"}), 2, "web", false),
+            ("host network", serde_json::json!({"containers": [], "hostNetwork": true}), 0, "default", false),
+            (
+                "sidecar",
+                serde_json::json!({"containers": [], "initContainers": [{"name": "weft-proxy"}]}),
+                2,
+                "default",
+                true,
+            ),
+        ] {
+            let object = pod(serde_json::json!({"metadata": {"name": "p", "namespace": "shop"}, "spec": spec,
+                "status": {"podIPs": [{"ip": "10.1.0.1"}, {"ip": "fd00::1"}]}}));
+            let read = read(&Pods::key(&object).unwrap(), &object);
+            assert_eq!((read.ips.len(), &*read.service_account, read.meshed), (ips, account, meshed), "{case}");
+        }
+    }
+
+    #[test]
+    fn a_pod_that_ended_leaves() {
+        let mut snapshot = Snapshot::default();
+        let object = |phase: &str| {
+            pod(serde_json::json!({"metadata": {"name": "p", "namespace": "shop"},
+                "status": {"phase": phase, "podIPs": [{"ip": "10.1.0.1"}]}}))
+        };
+        let key = Pods::key(&object("Running")).unwrap();
+        assert!(Pods::apply(&mut snapshot, &key, &object("Running")));
+        assert!(!Pods::apply(&mut snapshot, &key, &object("Running")), "nothing new");
+        assert!(Pods::apply(&mut snapshot, &key, &object("Succeeded")));
+        assert!(snapshot.pods.is_empty() && snapshot.pod_ips.is_empty());
+    }
+}

@@ -1,0 +1,155 @@
+//! Sockets that take connections for as long as they are wanted.
+
+use std::{
+    io,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+use thiserror::Error;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    time,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::OriginalDestination;
+
+/// Connections that may wait to be accepted; the kernel takes the lesser of this and `net.core.somaxconn`.
+const BACKLOG: i32 = 4096;
+/// Pause after a failed accept, most likely for want of file descriptors.
+const FAILURE_PAUSE: Duration = Duration::from_millis(50);
+/// A client that vanished without a word is noticed after about twice this.
+const KEEPALIVE: Duration = Duration::from_secs(60);
+
+/// Why a port cannot be listened on.
+#[derive(Debug, Error)]
+#[error("cannot listen on {address}")]
+pub struct BindError {
+    address: SocketAddr,
+    source: io::Error,
+}
+
+/// Sockets for `port` on all addresses: one for IPv4 and, where the pod has it, one for IPv6. Two sockets instead of one for
+/// both, because the original destination is asked for differently.
+///
+/// # Errors
+/// When the port is taken, or there is no IPv4 at all.
+pub fn bind(port: u16) -> Result<Vec<TcpListener>, BindError> {
+    let listen = |address: SocketAddr| listen(address).map_err(|source| BindError { address, source });
+    let mut listeners = vec![listen((Ipv4Addr::UNSPECIFIED, port).into())?];
+    match listen((Ipv6Addr::UNSPECIFIED, port).into()) {
+        Ok(listener) => listeners.push(listener),
+        Err(error) => tracing::info!(error = &error as &dyn std::error::Error, "Listening on IPv4 only"),
+    }
+    Ok(listeners)
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}
+
+/// What is done with the connections of a listener.
+pub(crate) trait Handler: Send + Sync + 'static {
+    /// Serves a connection that was going to `destination` until it ends.
+    fn handle(&self, stream: TcpStream, destination: SocketAddr) -> impl Future<Output = ()> + Send;
+}
+
+/// The tasks of accepted connections, and when they end.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Connections {
+    pub(crate) tasks: TaskTracker,
+    /// No more are accepted.
+    pub(crate) closed: CancellationToken,
+    /// Those that are still there are cut off.
+    pub(crate) cut: CancellationToken,
+}
+
+/// Accepts connections from `listener` until they are closed and has each handled in a task of its own.
+pub(crate) async fn accept(
+    listener: TcpListener,
+    original: Arc<dyn OriginalDestination>,
+    handler: Arc<impl Handler>,
+    connections: Connections,
+) {
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = connections.closed.cancelled() => return,
+        };
+        let stream = match accepted {
+            Ok((stream, _client)) => stream,
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "Could not accept a connection");
+                time::sleep(FAILURE_PAUSE).await;
+                continue;
+            }
+        };
+        match prepare(&stream, &*original) {
+            Ok(Some(destination)) => {
+                let (handler, cut) = (handler.clone(), connections.cut.clone());
+                connections.tasks.spawn(async move {
+                    tokio::select! {
+                        () = handler.handle(stream, destination) => {}
+                        () = cut.cancelled() => {}
+                    }
+                });
+            }
+            Ok(None) => tracing::debug!("Closed a connection that was addressed to the proxy itself"),
+            Err(error) => {
+                tracing::debug!(error = &error as &dyn std::error::Error, "Closed a connection to nowhere");
+            }
+        }
+    }
+}
+
+/// Where `stream` was going; `None` when that is its listener, since serving it would be a connection to itself, without end.
+fn prepare(stream: &TcpStream, original: &dyn OriginalDestination) -> io::Result<Option<SocketAddr>> {
+    stream.set_nodelay(true)?;
+    SockRef::from(stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE / 6))?;
+    let destination = original.of(stream)?;
+    if destination.port() == 0 {
+        return Err(io::ErrorKind::AddrNotAvailable.into());
+    }
+    let local = stream.local_addr()?;
+    Ok((destination != local).then_some(destination))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Fixed(SocketAddr);
+
+    impl OriginalDestination for Fixed {
+        fn of(&self, _stream: &TcpStream) -> io::Result<SocketAddr> {
+            Ok(self.0)
+        }
+    }
+
+    #[tokio::test]
+    async fn knows_where_a_connection_cannot_go() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let own = listener.local_addr().unwrap();
+        let (_client, accepted) = tokio::join!(TcpStream::connect(own), listener.accept());
+        let (stream, _) = accepted.unwrap();
+        let other: SocketAddr = "10.0.0.1:80".parse().unwrap();
+        for (name, destination, want) in [
+            ("elsewhere", other, Ok(Some(other))),
+            ("the listener itself", own, Ok(None)),
+            ("port 0", SocketAddr::new(other.ip(), 0), Err(io::ErrorKind::AddrNotAvailable)),
+        ] {
+            assert_eq!(prepare(&stream, &Fixed(destination)).map_err(|error| error.kind()), want, "{name}");
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! The phases after an attempt failed: another, or none.
+
+use pingora::{Error, ErrorType, proxy::Session, upstreams::peer::HttpPeer};
+
+use super::{context::Context, response::NOT_DELIVERED};
+use crate::{
+    engine::Problem,
+    upstream::{Fault, fault_of},
+};
+
+/// No connection: nothing was sent, so another endpoint may be tried whatever the request is.
+pub(crate) fn to_connect(
+    session: &mut Session,
+    peer: &HttpPeer,
+    ctx: &mut Context,
+    mut error: Box<Error>,
+) -> Box<Error> {
+    tracing::debug!(endpoint = %peer, error = &*error as &dyn std::error::Error, "Could not connect");
+    // A pooled connection that ended while it was taken says nothing about its endpoint.
+    if error.etype != ErrorType::H2Error {
+        ctx.give_up_endpoint();
+    }
+    let again = ctx.progress.may_retry(session, Fault::Unsent, false) && ctx.has_another();
+    if !again {
+        ctx.progress.problem = Some(Problem::Connect);
+    }
+    error.set_retry(again);
+    error
+}
+
+/// The request was sent, at least in part.
+pub(crate) fn while_proxying(
+    peer: &HttpPeer,
+    session: &mut Session,
+    mut error: Box<Error>,
+    ctx: &mut Context,
+    reused: bool,
+) -> Box<Error> {
+    // Whether this may be tried again was decided when it was found out.
+    let again = error.etype == NOT_DELIVERED || ctx.progress.may_retry(session, fault_of(&error), reused);
+    tracing::debug!(endpoint = %peer, again, error = &*error as &dyn std::error::Error, "A request failed");
+    error.set_retry(again);
+    error
+}

@@ -1,0 +1,121 @@
+//! Where a request or connection goes.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use crate::{
+    policy::{Policy, Seat, ServicePolicy},
+    traffic::{Direction, Edge, EdgeKey, Registry},
+    upstream::least_loaded,
+};
+
+/// Where a request or connection goes. It was decided once; every attempt keeps to it.
+#[derive(Debug, Clone)]
+pub(crate) enum Route {
+    /// To the backend whose turn it was.
+    Backend {
+        /// The Service that was addressed.
+        service: Arc<ServicePolicy>,
+        /// Index of the backend.
+        backend: usize,
+    },
+    /// To the pod that was addressed.
+    Pod(Arc<Seat>),
+    /// Where it was going anyway.
+    Through(SocketAddr),
+}
+
+impl Route {
+    /// The route by what is known about the destination; takes a turn if that is a Service.
+    pub(crate) fn by(policy: Option<&Policy>, destination: SocketAddr) -> Self {
+        match policy {
+            Some(Policy::Service(service)) => Self::Backend { backend: service.take_turn(), service: service.clone() },
+            Some(Policy::Pod(pod)) => Self::Pod(pod.seat.clone()),
+            Some(Policy::Unknown) | None => Self::Through(destination),
+        }
+    }
+
+    /// The next endpoint to try, after those in `tried`.
+    pub(crate) fn next(&self, tried: &[SocketAddr]) -> Option<Hop> {
+        match self {
+            Self::Backend { service, backend } => {
+                least_loaded(&service.backends.get(*backend)?.seats, tried).cloned().map(Hop::Seat)
+            }
+            Self::Pod(seat) => (!tried.contains(&seat.endpoint.address)).then(|| Hop::Seat(seat.clone())),
+            Self::Through(address) => (!tried.contains(address)).then_some(Hop::Address(*address)),
+        }
+    }
+
+    /// The edge that is used when `hop` answered, or nobody did.
+    pub(crate) fn edge(&self, registry: &Registry, hop: Option<&Hop>, port: u16) -> Arc<Edge> {
+        match hop {
+            Some(Hop::Seat(seat)) => seat.edge.get_or_init(|| registry.edge(self.key(Some(seat), port))).clone(),
+            Some(Hop::Address(_)) | None => registry.edge(self.key(None, port)),
+        }
+    }
+
+    fn key(&self, seat: Option<&Seat>, port: u16) -> EdgeKey {
+        let mut base = EdgeKey::of_port(Direction::Outbound, port);
+        // A pod is one of a workload: without the one the name of the other says nothing.
+        if let Some((pod, workload)) =
+            seat.and_then(|seat| Some((&seat.endpoint.pod, seat.endpoint.workload.as_ref()?)))
+        {
+            base.peer = Some(workload.clone());
+            base.peer_pod = pod.clone();
+        }
+        match self {
+            Self::Backend { service, backend } => EdgeKey {
+                root: Some(service.name.clone()),
+                split: service.split.as_ref().map(|split| (split.namespace.clone(), split.name.clone())),
+                backend: service.backends.get(*backend).map(|backend| backend.name.clone()),
+                port: service.port.get(),
+                ..base
+            },
+            Self::Pod(_) | Self::Through(_) => base,
+        }
+    }
+}
+
+/// One place to send to.
+#[derive(Debug, Clone)]
+pub(crate) enum Hop {
+    /// An endpoint that the operator named.
+    Seat(Arc<Seat>),
+    /// An address that the application named.
+    Address(SocketAddr),
+}
+
+impl Hop {
+    pub(crate) fn address(&self) -> SocketAddr {
+        match self {
+            Self::Seat(seat) => seat.endpoint.address,
+            Self::Address(address) => *address,
+        }
+    }
+
+    /// It did not take a request.
+    pub(crate) fn fail(&self) {
+        match self {
+            Self::Seat(seat) => seat.load.fail(),
+            Self::Address(_) => {}
+        }
+    }
+
+    /// Whether this is the pod `name` of `namespace`.
+    pub(crate) fn is_pod(&self, namespace: &str, name: &str) -> bool {
+        match self {
+            Self::Seat(seat) => {
+                let workload = seat.endpoint.workload.as_ref();
+                *seat.endpoint.pod == *name && workload.is_some_and(|workload| *workload.namespace == *namespace)
+            }
+            Self::Address(_) => false,
+        }
+    }
+
+    /// Whether a sidecar stands at the other end.
+    pub(crate) fn is_meshed(&self) -> bool {
+        match self {
+            Self::Seat(seat) => seat.endpoint.meshed,
+            Self::Address(_) => false,
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! Connections that are not looked into: each goes to one endpoint as a whole.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use tokio::net::TcpStream;
+
+use super::{
+    connection::Outbound,
+    route::{Hop, Route},
+};
+use crate::{
+    accept::{reset, splice},
+    policy::Policy,
+    upstream::{MAX_ATTEMPTS, connect},
+};
+
+/// Passes a connection on, after `first`, until both sides have ended. A connection that cannot be passed on is reset, which
+/// is what the application would see without the proxy.
+pub(crate) async fn forward(
+    outbound: &Outbound,
+    client: TcpStream,
+    first: Bytes,
+    destination: SocketAddr,
+    policy: Option<&Policy>,
+) {
+    let route = Route::by(policy, destination);
+    let mut tried = Vec::new();
+    while let Some(hop) = route.next(&tried).filter(|_| tried.len() < MAX_ATTEMPTS) {
+        let _occupied = match &hop {
+            Hop::Seat(seat) => Some(seat.load.occupy()),
+            Hop::Address(_) => None,
+        };
+        match connect(hop.address()).await {
+            Ok(server) => {
+                let open = route.edge(&outbound.registry, Some(&hop), destination.port()).open();
+                if let Err(error) = splice(client, &first, server, &open).await {
+                    tracing::debug!(%destination, error = &error as &dyn std::error::Error, "A connection broke");
+                }
+                return;
+            }
+            Err(error) => {
+                tracing::debug!(endpoint = %hop.address(), error = &error as &dyn std::error::Error, "Could not connect");
+                hop.fail();
+                tried.push(hop.address());
+            }
+        }
+    }
+    reset(&client);
+}

@@ -1,0 +1,201 @@
+//! Destinations in use: whose turn it is, and how busy each endpoint is.
+
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    num::NonZeroU16,
+    sync::{
+        Arc, LazyLock, OnceLock,
+        atomic::{AtomicU32, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use weft_policy::split::{InvalidWeights, Schedule};
+
+use super::{Backend, Destination, Endpoint, Service, ServiceName, Split};
+use crate::{traffic::Edge, upstream::chance};
+
+/// Where the traffic to one target goes, ready to be asked on every request.
+#[derive(Debug, Clone)]
+pub(crate) enum Policy {
+    /// A port of a Service.
+    Service(Arc<ServicePolicy>),
+    /// A port of a pod.
+    Pod(Arc<PodPolicy>),
+    /// Passed through untouched.
+    Unknown,
+}
+
+/// A port of a Service: its backends, their endpoints and whose turn it is.
+#[derive(Debug)]
+pub(crate) struct ServicePolicy {
+    pub(crate) name: ServiceName,
+    pub(crate) port: NonZeroU16,
+    pub(crate) opaque: bool,
+    pub(crate) split: Option<Split>,
+    pub(crate) backends: Vec<LiveBackend>,
+    rota: Arc<Rota>,
+}
+
+/// A backend and its endpoints.
+#[derive(Debug)]
+pub(crate) struct LiveBackend {
+    pub(crate) name: ServiceName,
+    pub(crate) weight: u64,
+    pub(crate) seats: Vec<Arc<Seat>>,
+}
+
+/// A port of a pod that the application addressed by itself.
+#[derive(Debug)]
+pub(crate) struct PodPolicy {
+    pub(crate) seat: Arc<Seat>,
+    pub(crate) opaque: bool,
+    pub(crate) by_authority: bool,
+}
+
+/// An endpoint in its place behind one backend of one target.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) load: Arc<Load>,
+    /// The statistics of this endpoint in this place, looked up on first use.
+    pub(crate) edge: OnceLock<Arc<Edge>>,
+}
+
+/// How long an endpoint that did not take a request is asked only when there is no other.
+const FAILED_FOR: Duration = Duration::from_secs(5);
+
+/// Requests and connections that an endpoint is busy with, and whether it takes any.
+#[derive(Debug, Default)]
+pub(crate) struct Load {
+    busy: AtomicU32,
+    /// When it may be asked again, as [`uptime_milliseconds`]; 0 when it never failed.
+    failed_until: AtomicU64,
+}
+
+/// One of the requests that an endpoint is busy with, until dropped.
+#[derive(Debug)]
+pub(crate) struct Occupied(Arc<Load>);
+
+/// The order of the backends, and the next turn of all threads.
+#[derive(Debug)]
+struct Rota {
+    schedule: Schedule,
+    /// The first turn. A random one, so that many proxies with few requests each have the weights hold together as well.
+    start: u64,
+    turn: AtomicU64,
+}
+
+impl Rota {
+    fn new(schedule: Schedule) -> Self {
+        let start = chance::next() % schedule.period();
+        Self { schedule, start, turn: AtomicU64::new(start) }
+    }
+}
+
+impl Load {
+    /// Counts one more until the answer is dropped.
+    pub(crate) fn occupy(self: &Arc<Self>) -> Occupied {
+        self.busy.fetch_add(1, Ordering::Relaxed);
+        Occupied(self.clone())
+    }
+
+    pub(crate) fn get(&self) -> u32 {
+        self.busy.load(Ordering::Relaxed)
+    }
+
+    /// The endpoint did not take a request.
+    pub(crate) fn fail(&self) {
+        self.failed_until.store(uptime_milliseconds() + FAILED_FOR.as_millis() as u64, Ordering::Relaxed);
+    }
+
+    /// Whether the endpoint did not take a request a moment ago. It is not busy then, but no good choice.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failed_until.load(Ordering::Relaxed) > uptime_milliseconds()
+    }
+}
+
+/// Since the first call.
+fn uptime_milliseconds() -> u64 {
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    START.elapsed().as_millis() as u64
+}
+
+impl Drop for Occupied {
+    fn drop(&mut self) {
+        self.0.busy.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl ServicePolicy {
+    /// Takes the next turn and says which backend has it.
+    pub(crate) fn take_turn(&self) -> usize {
+        self.rota.schedule.pick(self.rota.turn.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Turns taken since names or weights last changed.
+    pub(crate) fn turns(&self) -> u64 {
+        self.rota.turn.load(Ordering::Relaxed).wrapping_sub(self.rota.start)
+    }
+
+    fn new(service: Service, previous: Option<&Policy>) -> Result<Self, InvalidWeights> {
+        let rota = match previous {
+            Some(Policy::Service(before)) if before.has_weights_of(&service.backends) => before.rota.clone(),
+            _ => {
+                let schedule = Schedule::new(service.backends.iter().map(|backend| backend.weight))?;
+                Arc::new(Rota::new(schedule))
+            }
+        };
+        let loads = previous.map(Policy::loads).unwrap_or_default();
+        let backends = service.backends.into_iter().map(|backend| LiveBackend::new(backend, &loads)).collect();
+        let Service { name, port, opaque, split, .. } = service;
+        Ok(Self { name, port, opaque, split, backends, rota })
+    }
+
+    fn has_weights_of(&self, backends: &[Backend]) -> bool {
+        let mine = self.backends.iter().map(|backend| (&backend.name, backend.weight));
+        mine.eq(backends.iter().map(|backend| (&backend.name, backend.weight)))
+    }
+}
+
+impl LiveBackend {
+    fn new(backend: Backend, loads: &HashMap<SocketAddr, Arc<Load>>) -> Self {
+        let seats = backend.endpoints.into_iter().map(|endpoint| Seat::new(endpoint, loads)).collect();
+        Self { name: backend.name, weight: backend.weight, seats }
+    }
+}
+
+impl Seat {
+    fn new(endpoint: Endpoint, loads: &HashMap<SocketAddr, Arc<Load>>) -> Arc<Self> {
+        let load = loads.get(&endpoint.address).cloned().unwrap_or_default();
+        Arc::new(Self { endpoint, load, edge: OnceLock::new() })
+    }
+}
+
+impl Policy {
+    /// Brings `destination` into use in place of `previous`. What is in flight stays counted, and turns go on where names and
+    /// weights did not change.
+    pub(crate) fn new(destination: Destination, previous: Option<&Self>) -> Result<Self, InvalidWeights> {
+        Ok(match destination {
+            Destination::Service(service) => Self::Service(Arc::new(ServicePolicy::new(service, previous)?)),
+            Destination::Pod(pod) => {
+                let loads = previous.map(Self::loads).unwrap_or_default();
+                let seat = Seat::new(pod.endpoint, &loads);
+                Self::Pod(Arc::new(PodPolicy { seat, opaque: pod.opaque, by_authority: pod.by_authority }))
+            }
+            Destination::Unknown => Self::Unknown,
+        })
+    }
+
+    fn loads(&self) -> HashMap<SocketAddr, Arc<Load>> {
+        let of = |seat: &Arc<Seat>| (seat.endpoint.address, seat.load.clone());
+        match self {
+            Self::Service(service) => {
+                service.backends.iter().flat_map(|backend| backend.seats.iter().map(of)).collect()
+            }
+            Self::Pod(pod) => HashMap::from([of(&pod.seat)]),
+            Self::Unknown => HashMap::new(),
+        }
+    }
+}

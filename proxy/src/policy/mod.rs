@@ -1,0 +1,15 @@
+//! What the operator said about the destinations that the application uses, kept for requests to read.
+
+mod destination;
+pub(crate) mod live;
+mod store;
+mod target;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use self::{
+    destination::{Backend, Destination, Endpoint, PodPort, Service, ServiceName, Split, Workload},
+    live::{Occupied, Policy, Seat, ServicePolicy},
+    store::{Applied, Entry, Refusal, Store, Stream},
+    target::Target,
+};

@@ -1,0 +1,13 @@
+//! The side that the proxy connects to: which endpoint, how to reach it, and when to try another.
+
+mod balance;
+pub(crate) mod chance;
+mod connect;
+mod retry;
+mod upgrade;
+
+pub(crate) use self::{
+    balance::least_loaded,
+    connect::{Http, connect, peer},
+    retry::{Attempt, Fault, MAX_ATTEMPTS, fault_of, may_retry},
+};

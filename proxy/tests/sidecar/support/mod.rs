@@ -1,0 +1,199 @@
+//! What the tests have in common: a proxy, an operator, servers and clients.
+
+mod client;
+mod operator;
+mod server;
+
+use std::{
+    collections::BTreeSet,
+    io,
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{
+    net::{TcpListener, TcpStream},
+    task::JoinHandle,
+    time,
+};
+use tokio_util::sync::CancellationToken;
+use weft_proxy::{Destinations, OriginalDestination, ServeError, Settings, Sockets, serve};
+use weft_proxy_api::v1;
+
+pub(crate) use self::{
+    client::{Answer, Client, get, request},
+    operator::Operator,
+    server::{Body, Reply, Server, refusing, text},
+};
+
+/// Address of a Service that nobody listens on: what gets there has passed by the proxy.
+pub(crate) const CLUSTER_IP: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::new(127, 9, 9, 9)), 9);
+
+/// Longest time that a test waits for anything.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Every accepted connection was going here.
+struct Fixed(SocketAddr);
+
+impl OriginalDestination for Fixed {
+    fn of(&self, _stream: &TcpStream) -> io::Result<SocketAddr> {
+        Ok(self.0)
+    }
+}
+
+/// A running proxy.
+pub(crate) struct Proxy {
+    pub(crate) outbound: SocketAddr,
+    pub(crate) inbound: SocketAddr,
+    admin: SocketAddr,
+    shutdown: CancellationToken,
+    serving: JoinHandle<Result<(), ServeError>>,
+}
+
+impl Proxy {
+    /// A proxy whose application always addresses [`CLUSTER_IP`].
+    pub(crate) async fn start(operator: &Operator) -> Self {
+        Self::with(operator, CLUSTER_IP, CLUSTER_IP, |_| {}).await
+    }
+
+    /// A proxy whose application addresses `outbound` and is addressed at `inbound`.
+    pub(crate) async fn with(
+        operator: &Operator,
+        outbound: SocketAddr,
+        inbound: SocketAddr,
+        change: impl FnOnce(&mut Settings),
+    ) -> Self {
+        // Fails when another test was first.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let listener = || TcpListener::bind("127.0.0.1:0");
+        let sockets = Sockets {
+            outbound: vec![listener().await.unwrap()],
+            inbound: vec![listener().await.unwrap()],
+            admin: vec![listener().await.unwrap()],
+        };
+        let address = |listeners: &[TcpListener]| listeners[0].local_addr().unwrap();
+        let (out, into, admin) = (address(&sockets.outbound), address(&sockets.inbound), address(&sockets.admin));
+        let mut settings = Settings {
+            operator: operator.uri(),
+            trust_root: operator.trust_root().to_owned(),
+            token_file: token_file(),
+            opaque_ports: BTreeSet::new(),
+            namespace: "shop".to_owned(),
+            pod: "client-1".to_owned(),
+            cluster_domain: "cluster.local".to_owned(),
+            drain: PATIENCE,
+            workers: 2,
+        };
+        change(&mut settings);
+        let destinations = Destinations { outbound: Arc::new(Fixed(outbound)), inbound: Arc::new(Fixed(inbound)) };
+        let shutdown = CancellationToken::new();
+        let serving = tokio::spawn(serve(settings, sockets, destinations, shutdown.clone()));
+        Self { outbound: out, inbound: into, admin, shutdown, serving }
+    }
+
+    /// What the admin port answers.
+    pub(crate) async fn admin(&self, path: &str) -> Answer {
+        Client::connect(self.admin).await.send(get(path)).await
+    }
+
+    /// Waits until the admin port's answer is as it should be.
+    pub(crate) async fn admin_until(&self, path: &str, right: impl Fn(&Answer) -> bool) -> Answer {
+        time::timeout(PATIENCE, async {
+            let mut pause = time::interval(Duration::from_millis(10));
+            loop {
+                let answer = self.admin(path).await;
+                if right(&answer) {
+                    return answer;
+                }
+                pause.tick().await;
+            }
+        })
+        .await
+        .unwrap_or_else(|_| panic!("{path} never became right"))
+    }
+
+    /// Waits until the proxy has spoken with the operator.
+    pub(crate) async fn ready(self) -> Self {
+        self.admin_until("/readyz", |answer| answer.status == 200).await;
+        self
+    }
+
+    /// Asks the proxy to end.
+    pub(crate) fn terminate(&self) {
+        self.shutdown.cancel();
+    }
+
+    /// Waits for the proxy's end, which it was asked for.
+    pub(crate) async fn ended(self) {
+        time::timeout(PATIENCE, self.serving).await.expect("the proxy does not end").unwrap().unwrap();
+    }
+}
+
+fn token_file() -> PathBuf {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("token-{}-{number}", std::process::id()));
+    std::fs::write(&file, "a-token\n").unwrap();
+    file
+}
+
+/// The target of connections to `address`.
+pub(crate) fn target(address: SocketAddr) -> v1::Target {
+    v1::Target { target: Some(v1::target::Target::Address(socket(address))) }
+}
+
+/// The target of requests for `host`.
+pub(crate) fn authority(host: &str, port: u32) -> v1::Target {
+    v1::Target { target: Some(v1::target::Target::Authority(v1::Authority { host: host.to_owned(), port })) }
+}
+
+fn socket(address: SocketAddr) -> v1::SocketAddress {
+    let SocketAddr::V4(address) = address else { panic!("{address} is not of IPv4") };
+    v1::SocketAddress { ip: address.ip().octets().to_vec(), port: address.port().into() }
+}
+
+pub(crate) fn service_name(name: &str) -> v1::ServiceName {
+    v1::ServiceName { namespace: "shop".to_owned(), name: name.to_owned() }
+}
+
+/// An endpoint without a sidecar.
+pub(crate) fn endpoint(address: SocketAddr) -> v1::Endpoint {
+    v1::Endpoint {
+        address: Some(socket(address)),
+        workload: Some(v1::Workload {
+            namespace: "shop".to_owned(),
+            kind: "Deployment".to_owned(),
+            name: "web".to_owned(),
+        }),
+        pod: format!("web-{}", address.port()),
+        meshed: false,
+        identity: String::new(),
+    }
+}
+
+/// An endpoint with a sidecar.
+pub(crate) fn meshed(address: SocketAddr) -> v1::Endpoint {
+    v1::Endpoint { meshed: true, identity: "spiffe://cluster.local/ns/shop/sa/web".to_owned(), ..endpoint(address) }
+}
+
+/// The Service `web`, split over `backends`.
+pub(crate) fn service(backends: &[(&str, u64, Vec<v1::Endpoint>)]) -> v1::update::Destination {
+    let backends = backends.iter().map(|(name, weight, endpoints)| v1::Backend {
+        name: Some(service_name(name)),
+        weight: *weight,
+        endpoints: endpoints.clone(),
+    });
+    v1::update::Destination::Service(v1::Service {
+        name: Some(service_name("web")),
+        port: 80,
+        opaque: false,
+        split: Some(v1::Split { namespace: "shop".to_owned(), name: "canary".to_owned(), generation: 1 }),
+        backends: backends.collect(),
+    })
+}

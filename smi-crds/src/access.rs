@@ -1,0 +1,6 @@
+//! The group `access.smi-spec.io`: who may call whom, and by what identity.
+
+pub mod v1alpha4;
+
+/// Name of the API group.
+pub const GROUP: &str = "access.smi-spec.io";

@@ -1,0 +1,37 @@
+//! The Service Mesh Interface (SMI) kinds as Rust types, with the CustomResourceDefinitions that a cluster needs for them.
+//!
+//! | group | version | kinds |
+//! |---|---|---|
+//! | `split.smi-spec.io` | [`v1alpha4`](split::v1alpha4) | [`TrafficSplit`](split::v1alpha4::TrafficSplit) |
+//! | `specs.smi-spec.io` | [`v1alpha4`](specs::v1alpha4) | [`HttpRouteGroup`](specs::v1alpha4::HttpRouteGroup), [`TcpRoute`](specs::v1alpha4::TcpRoute), [`UdpRoute`](specs::v1alpha4::UdpRoute) |
+//! | `access.smi-spec.io` | [`v1alpha4`](access::v1alpha4) | [`TrafficTarget`](access::v1alpha4::TrafficTarget), [`IdentityBinding`](access::v1alpha4::IdentityBinding) |
+//!
+//! # What the API server refuses
+//!
+//! The schemas are structural and as strict as the specification allows, so that a wrong manifest is refused with the
+//! field named: a negative weight, an empty list of backends, a backend that is named twice, an empty service, a port
+//! outside 1 to 65535.
+//!
+//! An unknown field is refused by *strict field validation*, which `kubectl` asks for (`--validate=strict`, its
+//! default): `strict decoding error: unknown field "spec.servce"`. A client that does not ask has unknown fields pruned,
+//! with or without a warning. Both need nothing of a schema except that it is structural and keeps no unknown fields;
+//! the one place that keeps them is `headers` of an HTTPRouteGroup, whose two shapes in use no structural schema can
+//! describe. [`HeaderFilters`](specs::v1alpha4::HeaderFilters) reads both and refuses everything else.
+//!
+//! # What is never changed
+//!
+//! No field of a `spec` has a default and none is reordered: controllers that write these kinds compare what they read
+//! with what they wrote. A list that may be absent is an `Option<Vec<_>>`, so that absent and empty survive a round trip.
+
+#![allow(clippy::duplicated_attributes, reason = "several printer columns of one kind have the same type")]
+
+pub mod access;
+pub mod specs;
+pub mod split;
+
+mod definitions;
+mod schema;
+mod status;
+
+pub use definitions::definitions;
+pub use status::{SmiStatus, condition};

@@ -1,0 +1,13 @@
+//! `specs.smi-spec.io/v1alpha4`.
+
+mod header_filters;
+mod http_route_group;
+mod port_match;
+mod tcp_route;
+mod udp_route;
+
+pub use header_filters::HeaderFilters;
+pub use http_route_group::{HttpMatch, HttpMethod, HttpRouteGroup, HttpRouteGroupSpec};
+pub use port_match::PortMatch;
+pub use tcp_route::{TcpRoute, TcpRouteSpec};
+pub use udp_route::{UdpRoute, UdpRouteSpec};

@@ -1,0 +1,6 @@
+//! The group `split.smi-spec.io`: sending shares of a service's traffic to other services.
+
+pub mod v1alpha4;
+
+/// Name of the API group.
+pub const GROUP: &str = "split.smi-spec.io";
