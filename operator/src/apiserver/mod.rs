@@ -89,12 +89,6 @@ impl ApiServer {
         })
     }
 
-    /// Whether the API server's certificate is known, so that requests can be answered.
-    #[must_use]
-    pub fn is_ready(&self) -> bool {
-        self.authenticator.is_configured()
-    }
-
     /// Everything that is served, to be mounted at the root. Requests must carry [`Peer`] as an extension, as
     /// [`Server`] does; without it nobody is authenticated.
     pub fn router(self: &Arc<Self>) -> Router {

@@ -114,11 +114,6 @@ impl Ledger {
         progress
     }
 
-    /// Number of connected sidecars.
-    pub fn streams(&self) -> usize {
-        self.locked().len()
-    }
-
     fn locked(&self) -> MutexGuard<'_, HashMap<StreamId, Stream>> {
         self.streams.lock().unwrap_or_else(PoisonError::into_inner)
     }
