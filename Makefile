@@ -27,8 +27,15 @@ help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/\1\t\2/' | expand -t 16
 
 .PHONY: run
-run: install apps ## from nothing to a split in action, with its metrics
+run: ## from nothing to a split in action, with its metrics
+	@$(MAKE) both
+	@$(MAKE) install apps
 	@e2e/demo.sh
+
+# Kubernetes and Weft have nothing to wait for from each other; while one is downloaded the other is compiled.
+.PHONY: both
+both:
+	@$(MAKE) -j2 cluster binaries
 
 .PHONY: test
 # Built together with the tests, the programs share all that is compiled for them.
@@ -61,7 +68,7 @@ test-unit: tools ## unit and integration tests; they need root for network names
 	cargo test --workspace
 
 .PHONY: test-e2e
-test-e2e: install apps ## end-to-end tests on the cluster; T=name runs those whose name contains it
+test-e2e: both install apps ## end-to-end tests on the cluster; T=name runs those whose name contains it
 	@KUBECONFIG=$(KUBECONFIG) cargo test --workspace --features e2e/cluster --test mesh -- --test-threads=4 $(T)
 	@KUBECONFIG=$(KUBECONFIG) cargo test --workspace --features e2e/cluster --test faults -- --test-threads=1 $(T)
 

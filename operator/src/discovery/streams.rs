@@ -190,8 +190,8 @@ impl Stream {
             Some(proxy_message::Message::Hello(_)) => {
                 return Err(Status::invalid_argument("only the first message may be Hello"));
             }
-            // A message of a newer sidecar, which this operator cannot know.
-            None => {}
+            // Nothing waits for it yet; or a message of a newer sidecar, which this operator cannot know.
+            Some(proxy_message::Message::Trust(_)) | None => {}
         }
         Ok(())
     }

@@ -183,7 +183,7 @@ impl Impostor {
                         targets.retain(|known| *known != target);
                         continue;
                     }
-                    Some(None) => continue,
+                    Some(Some(proxy_message::Message::Trust(_)) | None) => continue,
                 },
                 changed = script.changed() => match changed {
                     Ok(()) => targets.clone(),

@@ -223,6 +223,7 @@ impl Script {
     fn hear(&self, stream: usize, message: proxy_message::Message) {
         match message {
             proxy_message::Message::Hello(_) => panic!("hello was said twice"),
+            proxy_message::Message::Trust(_) => panic!("nobody was asked to trust anybody"),
             proxy_message::Message::Subscribe(target) => {
                 let mut shared = self.shared.lock().unwrap();
                 let answer = shared.answers.get(&key(&target)).cloned();
