@@ -20,7 +20,11 @@ BINARIES := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/x86_64-unknown-linux-gnu/
 export BINARIES
 # Images of the mesh, and of the applications that samples and tests use.
 MESH := weft-operator weft-proxy
-APPS := catalog storefront testclient testserver impostor
+APPS := catalog storefront testclient testserver impostor intruder
+# Root file systems with software that others wrote, each put together by e2e/NAME/build.sh: entry point and environment.
+debian = /bin/bash PATH=/usr/bin:/usr/sbin HOME=/tmp LC_ALL=C
+interop = /bin/interop PATH=/bin
+FOREIGN := debian interop
 
 .PHONY: help
 help: ## list the targets
@@ -29,7 +33,7 @@ help: ## list the targets
 .PHONY: run
 run: ## from nothing to a split in action, with its metrics
 	@$(MAKE) both
-	@$(MAKE) install apps
+	@$(MAKE) install demo-apps
 	@e2e/demo.sh
 
 # Kubernetes and Weft have nothing to wait for from each other; while one is downloaded the other is compiled.
@@ -71,15 +75,29 @@ test-unit: tools ## unit and integration tests; they need root for network names
 test-e2e: both install apps ## end-to-end tests on the cluster; T=name runs those whose name contains it
 	@KUBECONFIG=$(KUBECONFIG) cargo test --workspace --features e2e/cluster --test mesh -- --test-threads=4 $(T)
 	@KUBECONFIG=$(KUBECONFIG) cargo test --workspace --features e2e/cluster --test faults -- --test-threads=1 $(T)
+	@KUBECONFIG=$(KUBECONFIG) cargo test --workspace --features e2e/cluster --test trust -- --test-threads=4 $(T)
+	@KUBECONFIG=$(KUBECONFIG) cargo test --workspace --features e2e/cluster --test alone -- --test-threads=1 $(T)
+
+.PHONY: soak
+soak: install apps ## mixed traffic while pods and splits come and go, 20 minutes or MINUTES=n: nothing grows, no request fails
+	@KUBECONFIG=$(KUBECONFIG) cargo test --workspace --features e2e/cluster --test soak -- --nocapture
 
 .PHONY: test-node
 test-node: cluster ## prove what Weft relies on in the local cluster; NODES=2 includes what only two nodes show
 	@e2e/node/prove.sh
 
 .PHONY: bench
-bench: binaries ## what a pair of sidecars costs, beside another proxy; PROXY=path measures that binary instead of a release build
+bench: binaries ## what a pair of sidecars costs, beside HAProxy and Envoy; PROXY=path measures that binary instead of a release build
 	@$(if $(PROXY),,cargo build --release -p weft-proxy)
 	@e2e/bench/run.sh
+
+.PHONY: bench-smoke
+bench-smoke: binaries ## the same with the images' binary and one short round
+	@PROXY=$(BINARIES)/weft-proxy ROUNDS=1 REQUESTS=20000 HANDSHAKES=2000 e2e/bench/run.sh
+
+.PHONY: fuzz
+fuzz: tools ## feed the sidecar's readers with bytes that nobody thought of; FUZZ_SECONDS=60 each, needs a nightly compiler
+	@proxy/fuzz/run.sh
 
 .PHONY: cluster
 cluster: ## start the local cluster or find it healthy; NODES=2 joins a second node
@@ -99,8 +117,19 @@ install: cluster binaries ## install Weft from config/ with images of this check
 	@config/install.sh
 
 .PHONY: apps
-apps: cluster binaries
+apps: demo-apps $(FOREIGN:%=image-%) ## build the images that the tests use
+
+.PHONY: demo-apps
+demo-apps: cluster binaries
 	@for name in $(APPS); do $(MAKE) image NAME=$$name BIN=$(BINARIES)/$$name; done
+
+.PHONY: $(FOREIGN:%=image-%)
+$(FOREIGN:%=image-%): image-%: cluster
+ifeq ($(WEFT_CLUSTER),local)
+	@tree=$$(e2e/$*/build.sh) && e2e/node/image.sh $* "$$tree" $($*)
+else
+	@$(MAKE) image NAME=$*
+endif
 
 .PHONY: uninstall
 uninstall: ## remove Weft from the cluster; CRDS=1 removes the kinds and all their objects, too
@@ -119,9 +148,9 @@ kubeconfig: ## print the path of the cluster's kubeconfig
 	@echo $(KUBECONFIG)
 
 .PHONY: image
-image: ## make the static binary BIN=path the image localhost/NAME:dev
+image: ## make the static binary BIN=path the image localhost/NAME:dev; or a root file system BIN=folder, with ENTRYPOINT=path
 ifeq ($(WEFT_CLUSTER),local)
-	@e2e/node/image.sh $(NAME) $(BIN)
+	@e2e/node/image.sh $(NAME) $(BIN) $(ENTRYPOINT) $(ENVIRONMENT)
 else
 	@echo "WEFT_CLUSTER=existing: its nodes are expected to have localhost/$(NAME):dev" >&2
 endif

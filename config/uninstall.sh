@@ -9,5 +9,7 @@ remove() { "$kubectl" delete --ignore-not-found --wait -k "$here/$1" >/dev/null;
 
 # The webhook first: without the operator behind it no pod of a meshed namespace could be made.
 for part in webhook apiservice operator rbac; do remove "$part"; done
+# What the operator has written outside its own namespace.
+"$kubectl" delete configmap --all-namespaces --field-selector metadata.name=weft-trust-bundle --ignore-not-found >/dev/null
 if [[ ${1:-} == --crds ]]; then remove crds; fi
 echo "weft: removed" >&2

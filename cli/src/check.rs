@@ -1,6 +1,7 @@
 //! `weft check`: is Weft installed, and does it work?
 
 mod assess;
+mod identity;
 mod sidecars;
 #[cfg(test)]
 mod tests;
@@ -9,9 +10,10 @@ use std::collections::BTreeSet;
 
 use anyhow::Result;
 use futures::future::{BoxFuture, FutureExt, join_all};
+use jiff::Timestamp;
 use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1::APIService;
 use kube::{Api, Client};
@@ -99,6 +101,10 @@ fn installation(client: &Client) -> Vec<BoxFuture<'static, Vec<Check>>> {
         let services: Api<APIService> = Api::all(client.clone());
         questions.push(async move { vec![assess::api_service(name, &services.get_opt(name).await)] }.boxed());
     }
+    let records: Api<ConfigMap> = Api::namespaced(client.clone(), NAMESPACE);
+    questions.push(
+        async move { identity::assess_record(&records.get_opt(identity::RECORD).await, Timestamp::now()) }.boxed(),
+    );
     let pods = Api::all(client.clone());
     questions.push(async move { vec![sidecars::assess(&sidecars::count(&pods).await)] }.boxed());
     questions

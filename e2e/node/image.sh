@@ -1,13 +1,25 @@
 #!/bin/bash
-# Gives every node a static binary as image localhost/NAME:dev with entry point /NAME: `image.sh NAME BINARY`.
+# Gives every node an image localhost/NAME:dev, made of a static binary, which is its entry point /NAME: `image.sh NAME BINARY`,
+# or of a folder that is a root file system: `image.sh NAME TREE ENTRYPOINT [KEY=VALUE...]`, with variables of its environment.
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
-[[ $# == 2 ]] || fail "usage: image.sh NAME BINARY"
-name=$1 binary=$2
+usage="usage: image.sh NAME BINARY | image.sh NAME TREE ENTRYPOINT [KEY=VALUE...]"
+(($# >= 2)) || fail "$usage"
+name=$1 source=$2
 [[ $name =~ ^[a-z0-9]+([._-][a-z0-9]+)*$ ]] || fail "not a name for an image: $name"
-[[ -f $binary ]] || fail "no such file: $binary"
 targets=$(nodes)
 [[ -n $targets ]] || fail "there is no cluster: start it with up.sh"
-digest=$(sha256sum <"$binary")
+if [[ -d $source ]]; then
+  [[ ${3:-} == /* ]] || fail "$usage"
+  entrypoint=$3 environment=("${@:4}")
+  # Reading all of it would take longer than asking whether anything is new.
+  digest=$({ printf '%s\n' "${@:3}"; cd "$source"; find . -printf '%P %m %s %T@ %l\n' | LC_ALL=C sort; } | sha256sum)
+elif [[ -f $source ]]; then
+  (($# == 2)) || fail "$usage"
+  entrypoint=/$name environment=()
+  digest=$(sha256sum <"$source")
+else
+  fail "no such file or folder: $source"
+fi
 digest=${digest%% *}
 archive=
 trap 'rm -f "$archive"' EXIT
@@ -18,7 +30,8 @@ for n in $targets; do
   [[ $had != "$digest" ]] || continue
   if [[ -z $archive ]]; then
     archive=$(mktemp "$base/1/archive.XXXXXX")
-    "$base/1/programs/weft-node" pack "localhost/$name:dev" "/$name" "$binary" "$archive"
+    # Of this checkout, whatever the cluster runs.
+    "$("$here/build.sh")/weft-node" pack "localhost/$name:dev" "$entrypoint" "$source" "$archive" "${environment[@]}"
   fi
   enter ctr -n k8s.io images import - <"$archive" >/dev/null
   # The predecessor stays under the name of its digest, 100 MB each time: no one else would ever remove it.

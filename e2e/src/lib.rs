@@ -1,8 +1,9 @@
 //! End-to-end tests of Weft: the applications that they run (`app`, `load`, and the programs in `bin`) and the harness that
-//! deploys and questions them (`harness`). `README.md` says how to write a test.
+//! deploys and questions them (`harness`), and the words that it shares with the intruder (`intrusion`). `README.md` says how to write a test.
 
 pub mod app;
 pub mod harness;
+pub mod intrusion;
 pub mod load;
 
 pub use harness::{Cluster, TestNamespace, eventually, run, run_alone};

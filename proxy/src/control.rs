@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     admin::{self, Admin},
     discovery::{self, Discovery},
+    identity,
 };
 
 /// Time for the operator to take the last report.
@@ -97,6 +98,13 @@ async fn run(work: Work, stop: CancellationToken) -> io::Result<()> {
         // The connection that the last report went over is discovery's.
         last.cancel();
     };
-    tokio::join!(report, discovery::run(discovery, last.clone()), admin::serve(listeners, admin, last.clone()));
+    let renewal = identity::renew(
+        discovery.credentials.clone(),
+        discovery.operator.clone(),
+        discovery.observe().session,
+        last.clone(),
+    );
+    let discovery = discovery::run(discovery, last.clone());
+    tokio::join!(report, renewal, discovery, admin::serve(listeners, admin, last.clone()));
     Ok(())
 }

@@ -6,8 +6,13 @@ mod admin;
 mod control;
 mod discovery;
 mod engine;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
+mod identity;
 mod inbound;
 pub mod init;
+mod limits;
 mod options;
 mod outbound;
 mod policy;
@@ -17,7 +22,8 @@ mod upstream;
 
 pub use self::{
     accept::{BindError, Netfilter, OriginalDestination, bind},
-    discovery::ConnectError,
+    discovery::{ConnectError, InvalidRoots},
+    limits::Limits,
     options::{LogFormat, Options, Ports},
     serve::{Destinations, ServeError, Settings, Sockets, serve},
 };

@@ -65,6 +65,13 @@ fn log(filter: &str, format: LogFormat) -> anyhow::Result<()> {
 
 fn run(options: &Options) -> anyhow::Result<()> {
     log(&options.log, options.log_format)?;
+    // A connection takes two descriptors, and what a container is given at first is often for 500 of them.
+    match rlimit::increase_nofile_limit(u64::MAX) {
+        Ok(descriptors) => tracing::debug!(descriptors, "Raised the limit of open files"),
+        Err(error) => {
+            tracing::warn!(error = &error as &dyn std::error::Error, "Could not raise the limit of open files")
+        }
+    }
     runtime::Builder::new_multi_thread()
         .worker_threads(options.worker_threads())
         .thread_name("weft-worker")

@@ -13,7 +13,10 @@ use clap::{Args, ValueEnum};
 use http::Uri;
 use thiserror::Error;
 
-use crate::serve::Settings;
+use crate::{Limits, serve::Settings};
+
+/// Twice as long as a sidecar uses a connection to another.
+const IDLE_LIMIT: Duration = Duration::from_secs(600);
 
 /// What the sidecar is told.
 #[derive(Debug, Clone, Args)]
@@ -40,9 +43,18 @@ pub struct Options {
     )]
     pub operator: Uri,
 
-    /// Root certificate that the operator's is signed by, as PEM text
+    /// Root certificates that the operator's may be signed by, as PEM text
     #[arg(long, env = "WEFT_TRUST_ROOT", value_name = "PEM", hide_env_values = true)]
     pub trust_root: String,
+
+    /// A file with more of them, which is kept up to date; may be absent
+    #[arg(
+        long,
+        env = "WEFT_TRUST_FILE",
+        default_value = "/var/run/secrets/weft.dev/trust/ca.crt",
+        value_name = "FILE"
+    )]
+    pub trust_file: PathBuf,
 
     /// The pod's projected service account token
     #[arg(long, env = "WEFT_TOKEN_FILE", default_value = "/var/run/secrets/weft.dev/token", value_name = "FILE")]
@@ -85,6 +97,40 @@ pub struct Options {
         value_name = "FILTER"
     )]
     pub log: String,
+
+    /// Connections at once, in both directions together; more are reset
+    #[arg(long, env = "WEFT_MAX_CONNECTIONS", default_value_t = Limits::default().connections, value_name = "NUMBER")]
+    pub max_connections: usize,
+
+    /// Bytes of one request's headers; more are answered with 431
+    #[arg(
+        long,
+        env = "WEFT_MAX_HEADER_BYTES",
+        default_value_t = Limits::default().header_bytes,
+        value_parser = clap::value_parser!(u32).range(1024..=1_000_000),
+        value_name = "BYTES"
+    )]
+    pub max_header_bytes: u32,
+
+    /// Longest time in seconds from the first to the last byte of a request's headers; later ones are answered with 408
+    #[arg(
+        long,
+        env = "WEFT_HEADER_SECONDS",
+        default_value_t = Limits::default().header_time.as_secs(),
+        value_parser = clap::value_parser!(u64).range(1..),
+        value_name = "SECONDS"
+    )]
+    pub header_seconds: u64,
+
+    /// Requests at once on one HTTP/2 connection
+    #[arg(
+        long,
+        env = "WEFT_MAX_STREAMS",
+        default_value_t = Limits::default().streams,
+        value_parser = clap::value_parser!(u32).range(1..),
+        value_name = "NUMBER"
+    )]
+    pub max_streams: u32,
 
     /// How it is logged
     #[arg(long, env = "WEFT_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
@@ -152,13 +198,21 @@ impl Options {
         Settings {
             operator: self.operator.clone(),
             trust_root: self.trust_root.clone(),
+            trust_file: self.trust_file.clone(),
             token_file: self.token_file.clone(),
             opaque_ports: self.opaque_ports.0.clone(),
             namespace: self.namespace.clone(),
             pod: self.pod.clone(),
             cluster_domain: self.cluster_domain.trim_end_matches('.').to_owned(),
             drain: Duration::from_secs(self.drain),
+            idle_limit: IDLE_LIMIT,
             workers: self.worker_threads(),
+            limits: Limits {
+                connections: self.max_connections,
+                header_bytes: self.max_header_bytes,
+                header_time: Duration::from_secs(self.header_seconds),
+                streams: self.max_streams,
+            },
         }
     }
 }
@@ -191,6 +245,7 @@ mod tests {
         assert_eq!(settings.operator, "https://weft-operator.weft-system.svc:15010");
         assert_eq!(settings.opaque_ports.into_iter().collect::<Vec<_>>(), weft_policy::port::DEFAULT_OPAQUE);
         assert_eq!(settings.workers, 1);
+        assert_eq!(settings.limits, Limits::default());
     }
 
     #[test]
@@ -224,6 +279,10 @@ mod tests {
             ("no port", &["--opaque-ports", "http"]),
             ("a list with a hole", &["--opaque-ports", "1,,2"]),
             ("no threads", &["--workers", "0"]),
+            ("no headers", &["--max-header-bytes", "0"]),
+            ("more headers than the engine takes", &["--max-header-bytes", "2000000"]),
+            ("no time for headers", &["--header-seconds", "0"]),
+            ("no requests", &["--max-streams", "0"]),
         ] {
             assert!(parse(extra).is_err(), "{name}");
         }

@@ -20,15 +20,17 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    Limits,
     accept::{self, Connections, Drain, Handler, OriginalDestination},
     admin::Admin,
     control::{Control, Work},
     discovery::{ConnectError, Discovery, Operator},
     engine::Engine,
+    identity::Credentials,
     inbound::{self, Inbound},
     outbound::{self, Names, Outbound},
     policy::{Store, Stream},
-    traffic::Registry,
+    traffic::{Direction, Registry},
 };
 
 /// Time for connections to say goodbye once all requests are finished.
@@ -39,8 +41,10 @@ const GOODBYE_LIMIT: Duration = Duration::from_secs(1);
 pub struct Settings {
     /// Where the operator is; `https`.
     pub operator: Uri,
-    /// Root certificate that the operator's is signed by, as PEM text.
+    /// Root certificates that the operator's may be signed by, as PEM text.
     pub trust_root: String,
+    /// A file with more of them; read on each connect, may be absent.
+    pub trust_file: PathBuf,
     /// The pod's service account token; read on each connect.
     pub token_file: PathBuf,
     /// Ports whose protocol is not looked at, in both directions.
@@ -53,8 +57,12 @@ pub struct Settings {
     pub cluster_domain: String,
     /// Longest time for what is in flight to finish.
     pub drain: Duration,
+    /// Time without a request after which a connection of another sidecar is ended: longer than a sidecar uses one.
+    pub idle_limit: Duration,
     /// Threads that carry traffic.
     pub workers: usize,
+    /// What clients may ask of the sidecar.
+    pub limits: Limits,
 }
 
 impl fmt::Debug for Settings {
@@ -119,14 +127,24 @@ pub async fn serve(
     let (wanted, requests) = mpsc::unbounded_channel();
     let stream = watch::Sender::new(Stream::Disconnected { since: time::Instant::now() });
     let store = Arc::new(Store::new(wanted, stream.subscribe()));
-    let operator = Operator::new(settings.operator, &settings.trust_root, settings.token_file)?;
+    let credentials = Arc::new(Credentials::default());
+    let operator = Operator::new(settings.operator, &settings.trust_root, settings.trust_file, settings.token_file)?;
     let instance = format!("{}-{:016x}", settings.pod, RandomState::new().hash_one(std::process::id()));
-    let discovery = Discovery::new(operator, instance.into(), store.clone(), registry.clone(), requests, stream);
+    let discovery = Discovery::new(
+        operator,
+        instance.into(),
+        store.clone(),
+        registry.clone(),
+        credentials.clone(),
+        requests,
+        stream,
+    );
     let admin = Arc::new(Admin {
         store: store.clone(),
         registry: registry.clone(),
         drain: drain.clone(),
         observed: discovery.observe(),
+        credentials: credentials.clone(),
         namespace: settings.namespace.clone(),
         cluster_domain: settings.cluster_domain.clone(),
     });
@@ -136,12 +154,16 @@ pub async fn serve(
     let opaque_ports = Arc::new(settings.opaque_ports);
     let outbound = Arc::new(Outbound {
         engine: Engine::new(
-            outbound::Phases::new(store.clone(), registry.clone(), drain.clone()),
+            outbound::Phases::new(store.clone(), registry.clone(), credentials.clone(), drain.clone()),
             &drain,
             settings.workers,
+            settings.limits,
+            registry.clone(),
+            Direction::Outbound,
         ),
         store,
         registry: registry.clone(),
+        credentials: credentials.clone(),
         drain: drain.clone(),
         names: Arc::new(Names {
             namespace: settings.namespace,
@@ -151,12 +173,21 @@ pub async fn serve(
         opaque_ports: opaque_ports.clone(),
     });
     let inbound = Arc::new(Inbound {
-        engine: Engine::new(inbound::Phases::new(registry.clone(), drain.clone()), &drain, settings.workers),
-        registry,
+        engine: Engine::new(
+            inbound::Phases::new(registry.clone(), drain.clone()),
+            &drain,
+            settings.workers,
+            settings.limits,
+            registry.clone(),
+            Direction::Inbound,
+        ),
+        registry: registry.clone(),
+        credentials,
         drain: drain.clone(),
         opaque_ports,
+        idle_limit: settings.idle_limit,
     });
-    let connections = Connections::default();
+    let connections = Connections::new(settings.limits.connections, registry);
     listen(sockets.outbound, &destinations.outbound, &outbound, &connections);
     listen(sockets.inbound, &destinations.inbound, &inbound, &connections);
     tracing::info!("Serving");

@@ -1,4 +1,4 @@
-// An OCI image archive from one static binary, which becomes the entry point.
+// An OCI image archive: from one static binary, which becomes the entry point, or from a folder that is a root file system.
 package main
 
 import (
@@ -12,18 +12,63 @@ import (
 	"io"
 	"os"
 	"path"
+	"path/filepath"
 	"runtime"
+	"strings"
 	"time"
 )
 
 const authorities = "/etc/ssl/certs/ca-certificates.crt"
 
-// pack: REFERENCE ENTRYPOINT BINARY ARCHIVE
+// pack: REFERENCE ENTRYPOINT BINARY|TREE ARCHIVE [KEY=VALUE...]
 func pack(args []string) error {
-	if len(args) != 4 {
-		return errors.New("usage: pack REFERENCE ENTRYPOINT BINARY ARCHIVE")
+	if len(args) < 4 {
+		return errors.New("usage: pack REFERENCE ENTRYPOINT BINARY|TREE ARCHIVE [KEY=VALUE...]")
 	}
-	reference, entrypoint, binary, archive := args[0], args[1], args[2], args[3]
+	reference, entrypoint, source, archive, environment := args[0], path.Clean(args[1]), args[2], args[3], args[4:]
+	for _, variable := range environment {
+		if name, _, found := strings.Cut(variable, "="); !found || name == "" {
+			return fmt.Errorf("%q is not KEY=VALUE", variable)
+		}
+	}
+	info, err := os.Stat(source)
+	if err != nil {
+		return err
+	}
+	// On disk and not in memory: a root file system has hundreds of megabytes.
+	layer, err := os.CreateTemp(filepath.Dir(archive), "layer.*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(layer.Name())
+	defer layer.Close()
+	hash := sha256.New()
+	content := tar.NewWriter(io.MultiWriter(layer, hash))
+	if info.IsDir() {
+		err = addTree(content, source, entrypoint)
+	} else {
+		err = addProgram(content, source, entrypoint)
+		environment = append([]string{"PATH=/"}, environment...)
+	}
+	if err == nil {
+		err = content.Close()
+	}
+	if err != nil {
+		return err
+	}
+	file, err := os.Create(archive)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	if err := writeImage(file, reference, entrypoint, environment, layer, fmt.Sprintf("%x", hash.Sum(nil))); err != nil {
+		return err
+	}
+	return file.Close()
+}
+
+// addProgram makes the least that a program finds its way in.
+func addProgram(content *tar.Writer, binary, entrypoint string) error {
 	if err := isStatic(binary); err != nil {
 		return err
 	}
@@ -35,43 +80,59 @@ func pack(args []string) error {
 	if err != nil {
 		return err
 	}
-	layer, err := tarball([]entry{
+	return addEntries(content, []entry{
 		{"tmp/", 0o1777, nil},
 		{"etc/", 0o755, nil}, {"etc/ssl/", 0o755, nil}, {"etc/ssl/certs/", 0o755, nil},
 		{"etc/passwd", 0o644, []byte("root:x:0:0::/:\nnobody:x:65534:65534::/:\n")},
 		{authorities[1:], 0o644, trusted},
-		{path.Clean(entrypoint)[1:], 0o755, program},
+		{entrypoint[1:], 0o755, program},
 	})
+}
+
+// writeImage does not compress the layer: it goes to the same machine, and so its digest is also its diff id.
+func writeImage(file io.Writer, reference, entrypoint string, environment []string, layer *os.File, digest string) error {
+	size, err := layer.Seek(0, io.SeekEnd)
 	if err != nil {
 		return err
 	}
-
-	// The layer is not compressed: it goes to the same machine, and so its digest is also its diff id.
+	if _, err := layer.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
 	blobs := []entry{}
+	describe := func(mediaType, digest string, size int64) object {
+		return object{"mediaType": mediaType, "digest": "sha256:" + digest, "size": size}
+	}
 	store := func(mediaType string, data []byte) object {
 		digest := fmt.Sprintf("%x", sha256.Sum256(data))
 		blobs = append(blobs, entry{"blobs/sha256/" + digest, 0o644, data})
-		return object{"mediaType": mediaType, "digest": "sha256:" + digest, "size": len(data)}
+		return describe(mediaType, digest, int64(len(data)))
 	}
 	const oci = "application/vnd.oci.image."
-	content := store(oci+"layer.v1.tar", layer)
+	content := describe(oci+"layer.v1.tar", digest, size)
 	config := store(oci+"config.v1+json", encode(object{
 		"architecture": runtime.GOARCH, "os": "linux",
-		"config": object{"Entrypoint": []string{entrypoint}, "Env": []string{"PATH=/"}},
+		"config": object{"Entrypoint": []string{entrypoint}, "Env": environment},
 		"rootfs": object{"type": "layers", "diff_ids": []any{content["digest"]}},
 	}))
 	manifest := store(oci+"manifest.v1+json", encode(object{
 		"schemaVersion": 2, "mediaType": oci + "manifest.v1+json", "config": config, "layers": []any{content},
 	}))
 	manifest["annotations"] = object{"io.containerd.image.name": reference}
-	image, err := tarball(append([]entry{
+	image := tar.NewWriter(file)
+	if err := addEntries(image, append([]entry{
 		{"oci-layout", 0o644, []byte(`{"imageLayoutVersion": "1.0.0"}`)},
 		{"index.json", 0o644, encode(object{"schemaVersion": 2, "manifests": []any{manifest}})},
-	}, blobs...))
-	if err != nil {
+	}, blobs...)); err != nil {
 		return err
 	}
-	return os.WriteFile(archive, image, 0o644)
+	header := tar.Header{Name: "blobs/sha256/" + digest, Mode: 0o644, Size: size, ModTime: time.Unix(0, 0)}
+	if err := image.WriteHeader(&header); err != nil {
+		return err
+	}
+	if _, err := io.Copy(image, layer); err != nil {
+		return err
+	}
+	return image.Close()
 }
 
 // isStatic refuses what would end in a pod with "no such file or directory" and no hint why.
@@ -106,21 +167,18 @@ type entry struct {
 	data []byte
 }
 
-// tarball has no time and no owner in it, so that the same binary is the same image.
-func tarball(entries []entry) ([]byte, error) {
-	var buffer bytes.Buffer
-	writer := tar.NewWriter(&buffer)
+// addEntries writes no time and no owner, so that the same binary is the same image.
+func addEntries(writer *tar.Writer, entries []entry) error {
 	for _, e := range entries {
 		header := tar.Header{Name: e.name, Mode: e.mode, Size: int64(len(e.data)), ModTime: time.Unix(0, 0)}
 		if err := writer.WriteHeader(&header); err != nil {
-			return nil, err
+			return err
 		}
 		if _, err := writer.Write(e.data); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	err := writer.Close()
-	return buffer.Bytes(), err
+	return nil
 }
 
 func encode(value any) []byte {

@@ -113,6 +113,11 @@ impl Node {
         Some(Self(1))
     }
 
+    /// Its number, as the scripts know it.
+    pub(crate) fn number(self) -> u8 {
+        self.0
+    }
+
     /// Kills a daemon, and returns once it is back. The caller's other work goes on meanwhile.
     ///
     /// # Errors
@@ -122,6 +127,18 @@ impl Node {
         let kill = move || Command::new(&script).arg(self.0.to_string()).arg(daemon).output();
         let output = tokio::task::spawn_blocking(kill).await?.context("cannot run kill.sh")?;
         ensure!(output.status.success(), "kill.sh {daemon}: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(())
+    }
+
+    /// Gives an image of the node another name, too.
+    ///
+    /// # Errors
+    /// When there is no such image.
+    pub async fn tag(self, image: &str, name: &str) -> Result<()> {
+        let mut command = Command::new(node_scripts().join("enter.sh"));
+        command.arg(self.0.to_string()).args(["ctr", "-n", "k8s.io", "images", "tag", "--force", image, name]);
+        let output = tokio::task::spawn_blocking(move || command.output()).await?.context("cannot run enter.sh")?;
+        ensure!(output.status.success(), "{image}: {}", String::from_utf8_lossy(&output.stderr));
         Ok(())
     }
 }

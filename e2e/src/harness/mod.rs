@@ -1,24 +1,38 @@
 //! What tests are written with: a cluster, a namespace for each test, applications in it, and patience.
 
+mod authority;
 mod client;
 mod cluster;
 mod diagnosis;
+mod exec;
+mod intruder;
 mod mesh;
 mod namespace;
+mod operator;
 mod pod;
+mod program;
+mod sidecar;
 mod split;
 mod traffic_metrics;
 mod wait;
+mod wire;
 mod workload;
 
+pub use authority::{Authority, Leaf, identity};
 pub use client::{RunningLoad, TestClient};
 pub use cluster::{Cluster, Reply};
+pub use exec::Output;
+pub use intruder::{Intruder, RunningAttack};
 pub use mesh::{Mesh, Node};
 pub use namespace::{TestNamespace, run, run_alone};
+pub use operator::Operator;
 pub use pod::{as_manifest, bare_pod};
+pub use program::Program;
+pub use sidecar::{Metrics, Process, Usage};
 pub use split::{Condition, SplitSpec};
 pub use traffic_metrics::Edge;
 pub use wait::eventually;
+pub use wire::{Wiretap, addresses};
 pub use workload::{Image, Workload, image};
 
 /// Namespace that Weft is installed in.

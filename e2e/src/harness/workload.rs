@@ -8,6 +8,9 @@ use serde_json::{Value, json};
 
 use super::{SKIP_INBOUND_PORTS, TestNamespace};
 
+/// Name of the application's container in its pod.
+pub(crate) const APPLICATION: &str = "app";
+
 /// A test application.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Image {
@@ -152,7 +155,7 @@ impl Workload {
         environment.push(json!({"name": "NAME", "value": self.name}));
         environment.push(json!({"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}));
         let mut container = json!({
-            "name": "app",
+            "name": APPLICATION,
             "image": self.image.reference(),
             "imagePullPolicy": "IfNotPresent",
             "env": environment,

@@ -2,11 +2,13 @@
 //! for it.
 
 mod connection;
+mod latency;
 mod plan;
 mod run;
 mod tally;
 
 pub use connection::{Answer, Connection, Failure};
+pub use latency::Latency;
 pub use plan::{Plan, Protocol};
 pub use run::{Load, run};
 pub use tally::{SharedTally, Tally};

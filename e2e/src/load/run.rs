@@ -2,7 +2,7 @@
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use futures::future::{OptionFuture, join_all};
@@ -69,10 +69,11 @@ async fn send(
         if left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_err() {
             return;
         }
+        let asked = Instant::now();
         let result = connection.ask().await;
         // Without a pace a refused connection would be tried some ten thousand times a second.
         let failed = result.is_err();
-        tally.note(result);
+        tally.note(result, asked.elapsed());
         if failed && pace.is_none() {
             sleep(Duration::from_millis(1)).await;
         }

@@ -4,12 +4,12 @@ use std::{
     collections::BTreeMap,
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use serde::{Deserialize, Serialize};
 
-use super::{Answer, Failure};
+use super::{Answer, Failure, Latency};
 
 /// Counts of a load so far, or since a mark.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -33,6 +33,8 @@ pub struct Tally {
     pub seconds: f64,
     /// How long ago each answered last, in milliseconds: clocks of different machines need not agree.
     pub last_answer_milliseconds_ago: BTreeMap<String, u64>,
+    /// How long successful answers took.
+    pub latency: Latency,
 }
 
 impl Tally {
@@ -55,6 +57,7 @@ impl Tally {
             first_failure: self.first_failure.clone(),
             seconds: self.seconds - mark.seconds,
             last_answer_milliseconds_ago: self.last_answer_milliseconds_ago.clone(),
+            latency: self.latency.since(&mark.latency),
         }
     }
 }
@@ -73,7 +76,7 @@ impl fmt::Display for Tally {
     }
 }
 
-fn difference<K: Ord + Clone>(now: &BTreeMap<K, u64>, then: &BTreeMap<K, u64>) -> BTreeMap<K, u64> {
+pub(super) fn difference<K: Ord + Clone>(now: &BTreeMap<K, u64>, then: &BTreeMap<K, u64>) -> BTreeMap<K, u64> {
     now.iter()
         .map(|(key, count)| (key.clone(), count - then.get(key).copied().unwrap_or_default()))
         .filter(|(_, count)| *count > 0)
@@ -101,13 +104,14 @@ impl Default for SharedTally {
 }
 
 impl SharedTally {
-    /// Notes the end of one request.
-    pub fn note(&self, result: Result<Answer, Failure>) {
+    /// Notes the end of one request, which took so long.
+    pub fn note(&self, result: Result<Answer, Failure>, took: Duration) {
         let mut state = self.locked();
         state.tally.sent += 1;
         match result {
             Ok(answer) => {
                 state.tally.ok += 1;
+                state.tally.latency.note(took);
                 if let Some(status) = answer.status {
                     *state.tally.statuses.entry(status).or_default() += 1;
                 }
@@ -164,11 +168,11 @@ mod tests {
     #[test]
     fn counts_answers_and_failures_since_a_mark() {
         let tally = SharedTally::default();
-        tally.note(answer("v1"));
-        tally.note(Err(Failure::Status { status: 503, body: "no".to_owned() }));
+        tally.note(answer("v1"), Duration::from_millis(1));
+        tally.note(Err(Failure::Status { status: 503, body: "no".to_owned() }), Duration::from_millis(1));
         let mark = tally.now();
-        tally.note(answer("v1"));
-        tally.note(answer("v2"));
+        tally.note(answer("v1"), Duration::from_millis(1));
+        tally.note(answer("v2"), Duration::from_millis(1));
         tally.end();
         let (all, since) = (tally.now(), tally.now().since(&mark));
         assert_eq!((all.sent, all.ok, all.failed, all.of("v1"), all.of("v2"), all.of("v3")), (4, 3, 1, 2, 1, 0));

@@ -1,5 +1,7 @@
 //! What Weft promises, shown on a cluster: one file for each topic, tests in parallel, each in a namespace of its own.
 
+mod addresses;
+mod foreign;
 mod injection;
 mod protocols;
 mod refusals;
@@ -12,5 +14,9 @@ mod traffic_split_semantics;
 mod traffic_split_weights;
 mod workloads;
 
+use std::time::Duration;
+
+/// Time for a split to be in force on a port that was not used before.
+const SPLIT_LIMIT: Duration = Duration::from_secs(20);
 /// The root service of most tests, for HTTP.
 const WEB: &str = "http://web:8080/";

@@ -13,7 +13,7 @@ async fn is_split_four_to_one(ns: &TestNamespace, url: &str, protocol: Protocol)
     ns.split("web", "web").backend("v1", 80).backend("v2", 20).programmed().await?;
     let plan = Plan::new(url).protocol(protocol);
     // The first use of a port asks the operator for it, and until it answers nothing is split.
-    e2e::eventually(std::time::Duration::from_secs(20), &format!("{protocol:?} being split"), async || {
+    e2e::eventually(crate::SPLIT_LIMIT, &format!("{protocol:?} being split"), async || {
         let first = client.run(&plan.clone().requests(20)).await?;
         ensure!(first.failed == 0 && first.of("v1") == 16, "{first}");
         Ok(())

@@ -103,6 +103,8 @@ fn a_proxy_refuses_malformed_configuration_and_keeps_the_last_good_one() {
         let environment = sidecar_environment(&mut client)?;
         set(environment, "WEFT_OPERATOR", &format!("https://impostor.{}.svc:15010", ns.name));
         set(environment, "WEFT_TRUST_ROOT", &root);
+        // The namespace's bundle would be newer, and is the mesh's own.
+        set(environment, "WEFT_TRUST_FILE", "/nowhere");
         ns.started_pod(&client).await?;
         let client = ns.test_client("client").await?;
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-/// Certificates, in PEM, of the authority that a sidecar verifies the operator by. Whoever rotates the authority stores the
-/// new ones here; pods that are created from then on get them.
+/// The trusted roots in PEM, by which a sidecar verifies the operator when it first connects. Whoever follows the rotation stores
+/// the new ones here; pods that are created from then on get them.
 pub type TrustRoot = Arc<ArcSwap<String>>;
 
 /// What injection needs to know about the installation.

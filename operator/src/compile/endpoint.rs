@@ -32,7 +32,8 @@ pub(super) fn at(snapshot: &Snapshot, mesh: &Mesh, address: SocketAddr, pod: Opt
     Endpoint {
         address,
         workload: known.map(|pod| pod.workload.clone()),
-        identity: known.filter(|pod| pod.meshed).map(|known| {
+        // Where connections go past the sidecar nobody could answer a handshake of the mesh.
+        identity: known.filter(|pod| pod.meshed && !pod.skipped_ports.contains(&address.port())).map(|known| {
             let namespace = &known.workload.namespace;
             format!("spiffe://{}/ns/{namespace}/sa/{}", mesh.trust_domain, known.service_account)
         }),

@@ -8,6 +8,8 @@ use crate::model::{
 };
 
 const NAMESPACE: &str = "shop";
+/// Of every pod: connections to it go past the sidecar.
+const SKIPPED_PORT: u16 = 9000;
 
 fn mesh() -> Mesh {
     Mesh { cluster_domain: "cluster.local".to_owned(), trust_domain: "cluster.local".to_owned() }
@@ -48,7 +50,9 @@ impl World {
         let workload =
             WorkloadRef { namespace: NAMESPACE.to_owned(), kind: WorkloadKind::Deployment, name: "web".to_owned() };
         let service_account = "web".to_owned();
-        self.0.apply_pod(name, Pod { ips: vec![ip.parse().unwrap()], workload, service_account, meshed });
+        let uid = format!("uid-{ip}");
+        let (ips, skipped_ports) = (vec![ip.parse().unwrap()], [SKIPPED_PORT].into());
+        self.0.apply_pod(name, Pod { uid, ips, workload, service_account, meshed, skipped_ports });
         self
     }
 
@@ -186,6 +190,7 @@ fn knows_pods_and_headless_services() {
     let identity = Some("spiffe://cluster.local/ns/shop/sa/web".to_owned());
     assert_eq!(pod("10.1.0.9:8080"), (true, false, identity.clone()));
     assert_eq!(pod("10.1.0.9:3306"), (false, true, identity), "another port, of a protocol that is not looked at");
+    assert_eq!(pod("10.1.0.9:9000"), (false, false, None), "a port at which nobody speaks the mesh's protocol");
     assert_eq!(pod("10.1.0.1:8080"), (false, false, None), "no headless service leads here");
 
     for (name, host, number, want) in [

@@ -13,6 +13,8 @@ use crate::model::PodRef;
 /// `extra` of a bound service account token that holds the pod's name.
 /// Source: `k8s.io/apiserver/pkg/authentication/serviceaccount`, `PodNameKey`.
 const POD_NAME: &str = "authentication.kubernetes.io/pod-name";
+/// `extra` that holds the pod's `metadata.uid`. Source: as above, `PodUIDKey`.
+const POD_UID: &str = "authentication.kubernetes.io/pod-uid";
 const SERVICE_ACCOUNT: &str = "system:serviceaccount:";
 
 /// An authenticated sidecar.
@@ -20,6 +22,8 @@ const SERVICE_ACCOUNT: &str = "system:serviceaccount:";
 pub struct Caller {
     /// Its pod.
     pub pod: PodRef,
+    /// `metadata.uid` of its pod.
+    pub pod_uid: String,
     /// Service account of the pod.
     pub service_account: String,
 }
@@ -88,12 +92,13 @@ fn caller(user: UserInfo) -> Result<Caller, Refused> {
     else {
         return Err(Refused::NotAServiceAccount(name));
     };
-    let pod = user.extra.as_ref().and_then(|extra| extra.get(POD_NAME)).and_then(|names| names.first());
-    let Some(pod) = pod else {
+    let extra = |key| user.extra.as_ref().and_then(|extra| extra.get(key)).and_then(|values| values.first());
+    let (Some(pod), Some(uid)) = (extra(POD_NAME), extra(POD_UID).filter(|uid| !uid.is_empty())) else {
         return Err(Refused::NotOfAPod(name));
     };
     Ok(Caller {
         pod: PodRef { namespace: namespace.to_owned(), name: pod.clone() },
+        pod_uid: uid.clone(),
         service_account: service_account.to_owned(),
     })
 }
@@ -123,17 +128,22 @@ mod tests {
 
     #[test]
     fn only_a_pods_token_names_a_caller() {
-        let extra = |pod: Option<&str>| pod.map(|pod| BTreeMap::from([(POD_NAME.to_owned(), vec![pod.to_owned()])]));
         let pod = PodRef { namespace: "shop".to_owned(), name: "web-1".to_owned() };
+        let service_account = "web".to_owned();
         let web = "system:serviceaccount:shop:web";
-        for (name, pod_name, want) in [
-            (web, Some("web-1"), Ok(Caller { pod, service_account: "web".to_owned() })),
-            (web, None, Err(Refused::NotOfAPod(web.to_owned()))),
-            ("admin", Some("web-1"), Err(Refused::NotAServiceAccount("admin".to_owned()))),
-            ("", None, Err(Refused::NotAServiceAccount(String::new()))),
+        for (name, pod_name, uid, want) in [
+            (web, Some("web-1"), Some("7"), Ok(Caller { pod, pod_uid: "7".to_owned(), service_account })),
+            (web, None, Some("7"), Err(Refused::NotOfAPod(web.to_owned()))),
+            (web, Some("web-1"), None, Err(Refused::NotOfAPod(web.to_owned()))),
+            (web, Some("web-1"), Some(""), Err(Refused::NotOfAPod(web.to_owned()))),
+            ("admin", Some("web-1"), Some("7"), Err(Refused::NotAServiceAccount("admin".to_owned()))),
+            ("", None, None, Err(Refused::NotAServiceAccount(String::new()))),
         ] {
-            let user = UserInfo { username: Some(name.to_owned()), extra: extra(pod_name), ..UserInfo::default() };
-            assert_eq!(caller(user), want, "{name:?} {pod_name:?}");
+            let extra = [(POD_NAME, pod_name), (POD_UID, uid)];
+            let extra = extra.into_iter().filter_map(|(key, value)| Some((key.to_owned(), vec![value?.to_owned()])));
+            let extra = Some(extra.collect::<BTreeMap<_, _>>());
+            let user = UserInfo { username: Some(name.to_owned()), extra, ..UserInfo::default() };
+            assert_eq!(caller(user), want, "{name:?} {pod_name:?} {uid:?}");
         }
     }
 }

@@ -1,10 +1,15 @@
-//! The gRPC side that sidecars connect to: who they are, what they are told, what they report.
+//! The gRPC side that sidecars connect to: who they are, what they are told, what they report, what is
+//! signed for them.
 
 mod authenticate;
+mod certificates;
 mod reports;
 mod streams;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 pub use authenticate::{Authenticator, Caller};
+pub use certificates::Certificates;
 pub use reports::Reports;
-pub use streams::Streams;
+pub use streams::{Ledgers, Streams};

@@ -18,9 +18,10 @@ use weft_proxy_api::v1::{self, discovery_server::Discovery, operator_message, pr
 
 use super::{Authenticator, Caller, wire};
 use crate::{
+    identity::Authorities,
     index::Index,
     model::{Destination, Target, WorkloadRef},
-    publish::{Ledger, Publisher, StreamId},
+    publish::{Ledger, Publisher, StreamId, TrustLedger},
     traffic,
 };
 
@@ -28,6 +29,8 @@ use crate::{
 const HELLO_LIMIT: Duration = Duration::from_secs(10);
 /// Time after which a sidecar gives up a destination that nobody uses.
 const IDLE_SUBSCRIPTION: Duration = Duration::from_secs(300);
+/// Targets that one sidecar may follow: more than an application talks to, and no way to fill the operator's memory.
+const MOST_SUBSCRIPTIONS: usize = 10_000;
 /// Updates that may wait for a slow sidecar. Everything newer waits as one value in its watch channel.
 const UPDATES_IN_FLIGHT: usize = 16;
 
@@ -36,10 +39,20 @@ pub struct Streams {
     authenticator: Authenticator,
     index: Arc<Index>,
     publisher: Arc<Publisher>,
-    ledger: Arc<Ledger>,
+    ledgers: Ledgers,
+    authorities: Authorities,
     tasks: TaskTracker,
     shutdown: CancellationToken,
     next: AtomicU64,
+}
+
+/// What sidecars said to what they were sent.
+#[derive(Debug, Clone, Default)]
+pub struct Ledgers {
+    /// About destinations.
+    pub destinations: Arc<Ledger>,
+    /// About trust.
+    pub trust: Arc<TrustLedger>,
 }
 
 impl Streams {
@@ -49,11 +62,12 @@ impl Streams {
         authenticator: Authenticator,
         index: Arc<Index>,
         publisher: Arc<Publisher>,
-        ledger: Arc<Ledger>,
+        ledgers: Ledgers,
+        authorities: Authorities,
         tasks: TaskTracker,
         shutdown: CancellationToken,
     ) -> Self {
-        Self { authenticator, index, publisher, ledger, tasks, shutdown, next: AtomicU64::new(1) }
+        Self { authenticator, index, publisher, ledgers, authorities, tasks, shutdown, next: AtomicU64::new(1) }
     }
 }
 
@@ -79,11 +93,13 @@ impl Discovery for Streams {
             id: self.next.fetch_add(1, Ordering::Relaxed),
             caller,
             publisher: Arc::clone(&self.publisher),
-            ledger: Arc::clone(&self.ledger),
+            ledgers: self.ledgers.clone(),
+            authorities: self.authorities.clone(),
             updates,
             subscriptions: StreamMap::new(),
             asked: HashMap::new(),
             version: 0,
+            trust_version: 0,
         };
         let shutdown = self.shutdown.clone();
         self.tasks.spawn(stream.serve(workload, request.into_inner(), shutdown));
@@ -95,12 +111,14 @@ struct Stream {
     id: StreamId,
     caller: Caller,
     publisher: Arc<Publisher>,
-    ledger: Arc<Ledger>,
+    ledgers: Ledgers,
+    authorities: Authorities,
     updates: mpsc::Sender<Result<v1::OperatorMessage, Status>>,
     subscriptions: StreamMap<Target, WatchStream<Arc<Destination>>>,
     /// Targets in the words that the sidecar asked with.
     asked: HashMap<Target, v1::Target>,
     version: u64,
+    trust_version: u64,
 }
 
 /// The sidecar is gone.
@@ -114,12 +132,14 @@ impl Stream {
         shutdown: CancellationToken,
     ) {
         let pod = self.caller.pod.clone();
-        self.ledger.open(self.id, pod.clone());
+        self.ledgers.destinations.open(self.id, pod.clone());
+        self.ledgers.trust.open(self.id, pod.clone());
         let end = tokio::select! {
             end = self.converse(&workload, messages) => end,
             () = shutdown.cancelled() => Err(Status::unavailable("the operator is stopping")),
         };
-        self.ledger.close(self.id);
+        self.ledgers.destinations.close(self.id);
+        self.ledgers.trust.close(self.id);
         match end {
             Ok(Gone) => tracing::info!(%pod, "Sidecar disconnected"),
             Err(status) => {
@@ -142,11 +162,17 @@ impl Stream {
             return Err(Status::invalid_argument("the stream did not begin with Hello"));
         };
         tracing::info!(pod = %self.caller.pod, %workload, version = hello.version, "Sidecar connected");
-        if self.send(bootstrap(workload)).await.is_err() {
+        if self.send(bootstrap(workload)).await.is_err() || self.trust().await.is_err() {
             return Ok(Gone);
         }
         loop {
             tokio::select! {
+                changed = self.authorities.changed() => {
+                    changed.map_err(|_closed| Status::unavailable("the operator is stopping"))?;
+                    if self.trust().await.is_err() {
+                        return Ok(Gone);
+                    }
+                }
                 message = messages.message() => match message? {
                     Some(message) => self.receive(message)?,
                     None => return Ok(Gone),
@@ -165,6 +191,11 @@ impl Stream {
             Some(proxy_message::Message::Subscribe(asked)) => {
                 let target = self.target(&asked)?;
                 if !self.subscriptions.contains_key(&target) {
+                    if self.asked.len() >= MOST_SUBSCRIPTIONS {
+                        return Err(Status::resource_exhausted(format!(
+                            "a stream has at most {MOST_SUBSCRIPTIONS} targets"
+                        )));
+                    }
                     let destination = WatchStream::new(self.publisher.subscribe(&target));
                     self.subscriptions.insert(target.clone(), destination);
                     self.asked.insert(target, asked);
@@ -174,7 +205,7 @@ impl Stream {
                 let target = self.target(&asked)?;
                 self.subscriptions.remove(&target);
                 self.asked.remove(&target);
-                self.ledger.forgot(self.id, &target);
+                self.ledgers.destinations.forgot(self.id, &target);
             }
             Some(proxy_message::Message::Verdict(verdict)) => {
                 let target = self.target(&verdict.target.unwrap_or_default())?;
@@ -185,13 +216,22 @@ impl Stream {
                         "A sidecar refused an update and keeps what it had"
                     );
                 }
-                self.ledger.answered(self.id, &target, verdict.version, refusal);
+                self.ledgers.destinations.answered(self.id, &target, verdict.version, refusal);
+            }
+            Some(proxy_message::Message::Trust(verdict)) => {
+                if !verdict.refusal.is_empty() {
+                    tracing::warn!(
+                        pod = %self.caller.pod, version = verdict.version, refusal = verdict.refusal,
+                        "A sidecar refused whom to trust and keeps what it had"
+                    );
+                }
+                self.ledgers.trust.answered(self.id, verdict.version, verdict.refusal.is_empty());
             }
             Some(proxy_message::Message::Hello(_)) => {
                 return Err(Status::invalid_argument("only the first message may be Hello"));
             }
-            // Nothing waits for it yet; or a message of a newer sidecar, which this operator cannot know.
-            Some(proxy_message::Message::Trust(_)) | None => {}
+            // A message of a newer sidecar, which this operator cannot know.
+            None => {}
         }
         Ok(())
     }
@@ -207,7 +247,16 @@ impl Stream {
         self.version += 1;
         let message = wire::update(asked, self.version, &destination);
         // Before it is sent: the answer must not come first.
-        self.ledger.sent(self.id, target, self.version, destination);
+        self.ledgers.destinations.sent(self.id, target, self.version, destination);
+        self.send(message).await
+    }
+
+    /// Sends the newest trust; none before there is an issuer, without which nobody can have connected.
+    async fn trust(&mut self) -> Result<(), Gone> {
+        let Some(authority) = self.authorities.borrow_and_update().clone() else { return Ok(()) };
+        self.trust_version += 1;
+        let message = wire::trust(self.trust_version, &authority.trust);
+        self.ledgers.trust.sent(self.id, self.trust_version, Arc::clone(&authority.trust));
         self.send(message).await
     }
 

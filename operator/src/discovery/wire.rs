@@ -8,7 +8,10 @@ use std::{
 use thiserror::Error;
 use weft_proxy_api::v1;
 
-use crate::model::{Backend, Destination, Endpoint, ServicePort, ServiceRef, Target, WorkloadRef};
+use crate::model::{Backend, Destination, Endpoint, ServicePort, ServiceRef, Target, Trust, WorkloadRef};
+
+/// Source: RFC 1035 section 2.3.4.
+const LONGEST_HOST: usize = 255;
 
 /// Why a target cannot be answered.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -21,6 +24,8 @@ pub(super) enum InvalidTarget {
     Port(u32),
     #[error("the authority has no host")]
     NoHost,
+    #[error("a host has at most {LONGEST_HOST} bytes, not {0}")]
+    LongHost(usize),
 }
 
 /// The target that a sidecar of `namespace` means.
@@ -39,6 +44,9 @@ pub(super) fn target(target: &v1::Target, namespace: &str) -> Result<Target, Inv
         v1::target::Target::Authority(authority) => {
             if authority.host.is_empty() {
                 return Err(InvalidTarget::NoHost);
+            }
+            if authority.host.len() > LONGEST_HOST {
+                return Err(InvalidTarget::LongHost(authority.host.len()));
             }
             Ok(Target::Authority {
                 namespace: namespace.to_owned(),
@@ -66,6 +74,17 @@ pub(super) fn update(asked: v1::Target, version: u64, destination: &Destination)
     };
     let update = v1::Update { target: Some(asked), version, destination: Some(destination) };
     v1::OperatorMessage { message: Some(v1::operator_message::Message::Update(update)) }
+}
+
+/// The message that tells a sidecar whom to believe.
+pub(super) fn trust(version: u64, trust: &Trust) -> v1::OperatorMessage {
+    let trust = v1::Trust {
+        version,
+        trust_domain: trust.trust_domain.clone(),
+        roots: trust.roots.clone(),
+        issuer: trust.issuer.as_bytes().to_vec(),
+    };
+    v1::OperatorMessage { message: Some(v1::operator_message::Message::Trust(trust)) }
 }
 
 fn service(port: &ServicePort) -> v1::Service {
@@ -144,6 +163,7 @@ mod tests {
             ("large port", address(&[10, 0, 0, 1], 65_536), Err(InvalidTarget::Port(65_536))),
             ("empty", v1::Target::default(), Err(InvalidTarget::Empty)),
             ("no host", authority("", 80), Err(InvalidTarget::NoHost)),
+            ("a host without end", authority(&"a".repeat(256), 80), Err(InvalidTarget::LongHost(256))),
             (
                 "authority",
                 authority("web", 80),

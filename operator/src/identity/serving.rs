@@ -1,28 +1,27 @@
-//! The certificate that the operator's servers show, renewed while they run.
+//! The certificate that the operator's servers show, renewed while they run, by whichever issuer signs.
 
 use std::{error::Error, sync::Arc, time::Duration};
 
-use arc_swap::ArcSwap;
-use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, KeyPair, KeyUsagePurpose};
+use arc_swap::ArcSwapOption;
+use jiff::Timestamp;
+use rcgen::{ExtendedKeyUsagePurpose, KeyPair, SanType};
 use rustls::{
     crypto::CryptoProvider,
+    pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
     server::{ClientHello, ResolvesServerCert},
     sign::CertifiedKey,
 };
-use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use thiserror::Error;
-use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
-use super::{Authority, authority::CLOCK_SKEW};
+use super::{Authorities, Issuer, life};
 
-/// Life of a serving certificate.
+/// Life of a serving certificate, if its issuer lives so long.
 const LIFE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
-/// Age at which it is renewed: two thirds of its life.
-const RENEWAL: Duration = Duration::from_secs(20 * 24 * 60 * 60);
-
 /// Time after which a failed renewal is tried again.
-const AGAIN: Duration = Duration::from_secs(60 * 60);
+const AGAIN: Duration = Duration::from_secs(10);
+/// Time between two looks at the clock: it may be set, and a machine may sleep.
+const LOOK: Duration = Duration::from_secs(60 * 60);
 
 /// Why there is no serving certificate.
 #[derive(Debug, Error)]
@@ -38,81 +37,92 @@ pub enum ServingError {
     NoProvider,
 }
 
-/// Shows the newest serving certificate.
+/// Shows the newest serving certificate; none before the first issuer is known.
 #[derive(Debug)]
 pub struct Serving {
     names: Vec<String>,
-    current: ArcSwap<CertifiedKey>,
+    current: ArcSwapOption<CertifiedKey>,
 }
 
 impl Serving {
-    /// A certificate for the DNS names of the Service `service` in `namespace`.
-    ///
-    /// # Errors
-    /// When it cannot be signed.
-    pub fn new(authority: &Authority, service: &str, namespace: &str, domain: &str) -> Result<Self, ServingError> {
+    /// For the DNS names of the Service `service` in `namespace`.
+    #[must_use]
+    pub fn new(service: &str, namespace: &str, domain: &str) -> Self {
         let name = format!("{service}.{namespace}");
         let names = vec![format!("{name}.svc"), format!("{name}.svc.{domain}"), name];
-        let current = ArcSwap::from_pointee(issue(authority, &names)?);
-        Ok(Self { names, current })
+        Self { names, current: ArcSwapOption::empty() }
     }
 
-    /// Renews the certificate in time until `shutdown`.
-    pub async fn run(&self, authority: &Authority, shutdown: CancellationToken) {
-        let mut pause = RENEWAL;
+    /// Renews the certificate in time, and as soon as another issuer signs, until `shutdown`.
+    pub async fn run(&self, mut authorities: Authorities, shutdown: CancellationToken) {
+        let mut shown = None;
         loop {
+            let authority = authorities.borrow_and_update().clone();
+            let mut pause = LOOK;
+            if let Some(authority) = authority {
+                let now = Timestamp::now();
+                let fingerprint = authority.issuer.fingerprint();
+                if shown.is_none_or(|(by, until)| by != fingerprint || until <= now) {
+                    match self.issue(&authority.issuer, now) {
+                        Ok(renewal) => {
+                            shown = Some((fingerprint, renewal));
+                            tracing::info!(issuer = %fingerprint, %renewal, "Renewed the serving certificate");
+                        }
+                        Err(error) => {
+                            pause = AGAIN;
+                            tracing::error!(error = &error as &dyn Error, "Could not renew the serving certificate");
+                        }
+                    }
+                }
+                if let Some((_, renewal)) = shown {
+                    let left = Duration::try_from(renewal.duration_since(now)).unwrap_or_default();
+                    pause = pause.min(left.max(Duration::from_secs(1)));
+                }
+            }
             tokio::select! {
+                changed = authorities.changed() => if changed.is_err() { return },
                 () = tokio::time::sleep(pause) => {}
                 () = shutdown.cancelled() => return,
             }
-            match issue(authority, &self.names) {
-                Ok(certificate) => {
-                    self.current.store(Arc::new(certificate));
-                    pause = RENEWAL;
-                    tracing::info!("Renewed the serving certificate");
-                }
-                Err(error) => {
-                    pause = AGAIN;
-                    tracing::error!(error = &error as &dyn Error, "Could not renew the serving certificate");
-                }
-            }
         }
+    }
+
+    /// Shows a new certificate, and says when it is to be renewed.
+    fn issue(&self, issuer: &Issuer, now: Timestamp) -> Result<Timestamp, ServingError> {
+        let not_after = issuer.not_after().min(now + LIFE);
+        let mut params = life::leaf_params(now, not_after);
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        for name in &self.names {
+            params.subject_alt_names.push(SanType::DnsName(name.as_str().try_into()?));
+        }
+        let key = KeyPair::generate()?;
+        let chain = issuer.sign(&params, &key)?;
+        let provider = CryptoProvider::get_default().ok_or(ServingError::NoProvider)?;
+        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        self.current.store(Some(Arc::new(CertifiedKey::from_der(chain, key, provider)?)));
+        Ok(life::renewal(now, not_after))
     }
 }
 
 impl ResolvesServerCert for Serving {
     fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.current.load_full())
+        self.current.load_full()
     }
-}
-
-fn issue(authority: &Authority, names: &[String]) -> Result<CertifiedKey, ServingError> {
-    let now = OffsetDateTime::now_utc();
-    let mut params = CertificateParams::new(names)?;
-    if let Some(name) = names.first() {
-        params.distinguished_name.push(DnType::CommonName, name.as_str());
-    }
-    params.not_before = now - CLOCK_SKEW;
-    params.not_after = now + LIFE;
-    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-    let key = KeyPair::generate()?;
-    let certificate = params.signed_by(&key, authority.issuer())?;
-    let provider = CryptoProvider::get_default().ok_or(ServingError::NoProvider)?;
-    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
-    Ok(CertifiedKey::from_der(vec![certificate.der().clone()], key, provider)?)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::identity::made;
 
     #[test]
-    fn is_signed_for_every_name_of_the_service() {
+    fn is_signed_for_every_name_of_the_service_and_not_for_longer_than_the_issuer() {
         let _already = rustls::crypto::ring::default_provider().install_default();
-        let authority = Authority::for_test();
-        let serving = Serving::new(&authority, "weft-operator", "weft-system", "cluster.local").unwrap();
-        let certified = serving.current.load();
+        let now = Timestamp::now();
+        let issuer = Issuer::read(made::make(Duration::from_secs(900), now).unwrap(), now).unwrap();
+        let serving = Serving::new("weft-operator", "weft-system", "cluster.local");
+        let renewal = serving.issue(&issuer, now).unwrap();
+        let certified = serving.current.load_full().unwrap();
         let (_, certificate) = x509_parser::parse_x509_certificate(&certified.cert[0]).unwrap();
         let names = certificate.subject_alternative_name().unwrap().unwrap();
         let names: Vec<String> = names.value.general_names.iter().map(ToString::to_string).collect();
@@ -124,8 +134,9 @@ mod tests {
                 "DNSName(weft-operator.weft-system)",
             ]
         );
-        let (_, pem) = x509_parser::pem::parse_x509_pem(authority.certificate().as_bytes()).unwrap();
-        let root = pem.parse_x509().unwrap();
+        let (_, root) = x509_parser::parse_x509_certificate(issuer.root()).unwrap();
         certificate.verify_signature(Some(root.public_key())).unwrap();
+        assert_eq!(certificate.validity().not_after.timestamp(), issuer.not_after().as_second());
+        assert!(renewal > now && renewal < issuer.not_after());
     }
 }

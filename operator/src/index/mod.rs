@@ -87,6 +87,12 @@ impl Index {
         self.listed.send_modify(|listed| *listed += 1);
     }
 
+    /// Makes the index one that has been read.
+    #[cfg(test)]
+    pub(crate) fn pretend_listed(&self) {
+        (0..Self::KINDS).for_each(|_| self.note_listed());
+    }
+
     // A panic while the lock was held left at worst one object half replaced; the next event of it mends that.
     fn locked(&self) -> RwLockReadGuard<'_, State> {
         self.state.read().unwrap_or_else(PoisonError::into_inner)

@@ -10,6 +10,10 @@ use crate::model::{Pod, PodRef, Snapshot, WorkloadKind, WorkloadRef};
 const POD_TEMPLATE_HASH: &str = "pod-template-hash";
 /// Name of the injected container.
 const SIDECAR: &str = "weft-proxy";
+/// Name of the injected container that writes the redirect rules, and the argument that says which ports they leave out. What the
+/// rules are made of, rather than the annotation, which somebody may change when the rules are long written.
+const INIT: &str = "weft-init";
+const SKIP_INBOUND_PORTS: &str = "--skip-inbound-ports=";
 
 /// Pods of all namespaces.
 #[derive(Debug)]
@@ -51,6 +55,15 @@ impl Kind for Pods {
     }
 }
 
+impl Pods {
+    /// What the snapshot would hold of a pod; `None` when the pod has ended.
+    #[must_use]
+    pub fn observe(object: &core::Pod) -> Option<Pod> {
+        let key = Self::key(object)?;
+        (!has_ended(object)).then(|| read(&key, object))
+    }
+}
+
 fn has_ended(object: &core::Pod) -> bool {
     let phase = object.status.as_ref().and_then(|status| status.phase.as_deref());
     matches!(phase, Some("Succeeded" | "Failed"))
@@ -58,21 +71,26 @@ fn has_ended(object: &core::Pod) -> bool {
 
 fn read(name: &PodRef, object: &core::Pod) -> Pod {
     let spec = object.spec.as_ref();
+    let injected = spec.and_then(|spec| spec.init_containers.as_deref()).unwrap_or_default();
     let on_host = spec.and_then(|spec| spec.host_network).unwrap_or(false);
     let ips = object.status.iter().filter(|_| !on_host).flat_map(|status| status.pod_ips.iter().flatten());
     Pod {
+        uid: object.uid().unwrap_or_default(),
         ips: ips.filter_map(|ip| ip.ip.parse().ok()).collect(),
         workload: workload(name, object),
         service_account: spec
             .and_then(|spec| spec.service_account_name.clone())
             .filter(|account| !account.is_empty())
             .unwrap_or_else(|| "default".to_owned()),
-        meshed: spec
-            .and_then(|spec| spec.init_containers.as_deref())
-            .unwrap_or_default()
-            .iter()
-            .any(|container| container.name == SIDECAR),
+        meshed: injected.iter().any(|container| container.name == SIDECAR),
+        skipped_ports: injected.iter().filter(|container| container.name == INIT).flat_map(skipped_ports).collect(),
     }
+}
+
+/// Ports that the redirect rules leave out. What is no port is left out here: its traffic then is encrypted or fails.
+fn skipped_ports(init: &core::Container) -> impl Iterator<Item = u16> {
+    let lists = init.args.iter().flatten().filter_map(|argument| argument.strip_prefix(SKIP_INBOUND_PORTS));
+    lists.flat_map(|list| list.split(',')).filter_map(|port| port.parse().ok())
 }
 
 /// The workload that owns a pod. A ReplicaSet is its Deployment when it is named after it, which spares a watch on ReplicaSets.
@@ -143,6 +161,23 @@ mod tests {
                 "status": {"podIPs": [{"ip": "10.1.0.1"}, {"ip": "fd00::1"}]}}));
             let read = read(&Pods::key(&object).unwrap(), &object);
             assert_eq!((read.ips.len(), &*read.service_account, read.meshed), (ips, account, meshed), "{case}");
+        }
+    }
+
+    #[test]
+    fn reads_the_ports_that_go_past_the_sidecar() {
+        for (case, arguments, want) in [
+            ("none", serde_json::json!(["init"]), &[][..]),
+            ("one", serde_json::json!(["init", "--skip-inbound-ports=15020"]), &[15020]),
+            ("two", serde_json::json!(["init", "--skip-inbound-ports=15020,9000", "--proxy-uid=1337"]), &[9000, 15020]),
+            ("no port", serde_json::json!(["init", "--skip-inbound-ports=15020,http"]), &[15020]),
+            ("of the other direction", serde_json::json!(["init", "--skip-outbound-ports=9000"]), &[]),
+        ] {
+            let object =
+                pod(serde_json::json!({"metadata": {"name": "p", "namespace": "shop"}, "spec": {"containers": [],
+                "initContainers": [{"name": "weft-init", "args": arguments}, {"name": "weft-proxy"}]}}));
+            let read = read(&Pods::key(&object).unwrap(), &object);
+            assert_eq!(read.skipped_ports.into_iter().collect::<Vec<_>>(), want, "{case}");
         }
     }
 

@@ -3,7 +3,9 @@
 mod destination;
 mod name;
 mod snapshot;
+mod trust;
 
 pub use destination::{AppliedSplit, Backend, Destination, Endpoint, PodPort, ServicePort, Target};
 pub use name::{PodRef, ServiceRef, SplitRef, UnknownWorkloadKind, WorkloadKind, WorkloadRef};
 pub use snapshot::{Pod, Port, Service, Slice, SliceEndpoint, Snapshot, Split, SplitBackend};
+pub use trust::{Fingerprint, NotAFingerprint, Trust};

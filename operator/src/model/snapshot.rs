@@ -1,7 +1,7 @@
 //! What is known of the cluster at one moment, reduced to what is compiled.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     net::IpAddr,
     num::NonZeroU16,
 };
@@ -66,6 +66,8 @@ pub struct SliceEndpoint {
 /// A pod.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pod {
+    /// `metadata.uid`: a pod made anew under the same name has another.
+    pub uid: String,
     /// Addresses; none on the host's network, none before it has one.
     pub ips: Vec<IpAddr>,
     /// What owns it.
@@ -74,6 +76,8 @@ pub struct Pod {
     pub service_account: String,
     /// It has a sidecar.
     pub meshed: bool,
+    /// Ports at which connections go past the sidecar.
+    pub skipped_ports: BTreeSet<u16>,
 }
 
 /// A `TrafficSplit`.
@@ -192,10 +196,12 @@ mod tests {
         let pod_name = PodRef { namespace: "shop".to_owned(), name: "a".to_owned() };
         let workload = WorkloadRef { namespace: "shop".to_owned(), kind: WorkloadKind::Pod, name: "a".to_owned() };
         let pod = |ip: &str| Pod {
+            uid: "1".to_owned(),
             ips: vec![ip.parse().unwrap()],
             workload: workload.clone(),
             service_account: "default".to_owned(),
             meshed: false,
+            skipped_ports: BTreeSet::new(),
         };
         snapshot.apply_pod(pod_name.clone(), pod("10.1.0.1"));
         snapshot.apply_pod(pod_name.clone(), pod("10.1.0.2"));

@@ -1,6 +1,7 @@
 //! What each sidecar is told, as watch channels that carry changes only, and what each has acknowledged.
 
 mod ledger;
+mod trust;
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -11,6 +12,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 pub use ledger::{Ledger, Progress, StreamId};
+pub use trust::{TrustLedger, TrustProgress};
 
 use crate::{
     compile::{self, Mesh},

@@ -1,26 +1,37 @@
-//! Whether the operator lives, and whether it can do its work.
+//! Whether the operator lives, whether it can do its work, and what it counts.
 
 use std::{error::Error, sync::Arc};
 
-use axum::{Router, extract::State, routing::get};
-use http::StatusCode;
+use axum::{Router, extract::State, response::IntoResponse, routing::get};
+use http::{StatusCode, header::CONTENT_TYPE};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::index::Index;
+use crate::{
+    identity::{Authorities, Counts},
+    index::Index,
+};
 
+/// Media type of Prometheus' text format.
+const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// What is asked for.
 #[derive(Clone)]
-struct Health {
-    index: Arc<Index>,
-    shutdown: CancellationToken,
+pub(super) struct Health {
+    pub(super) index: Arc<Index>,
+    pub(super) authorities: Authorities,
+    pub(super) counts: Arc<Counts>,
+    pub(super) shutdown: CancellationToken,
 }
 
-/// `/livez`: the process answers. `/readyz`: the cluster has been read, so sidecars can be answered; not while stopping.
-pub(super) fn router(index: Arc<Index>, shutdown: CancellationToken) -> Router {
+/// `/livez`: the process answers. `/readyz`: the cluster has been read and there is an issuer, so sidecars can be answered; not
+/// while stopping. `/metrics`: for Prometheus.
+pub(super) fn router(health: Health) -> Router {
     Router::new()
         .route("/livez", get(async || "ok"))
         .route("/readyz", get(ready))
-        .with_state(Health { index, shutdown })
+        .route("/metrics", get(metrics))
+        .with_state(health)
 }
 
 pub(super) async fn serve(listener: TcpListener, router: Router, shutdown: CancellationToken) {
@@ -33,9 +44,16 @@ pub(super) async fn serve(listener: TcpListener, router: Router, shutdown: Cance
 async fn ready(State(health): State<Health>) -> (StatusCode, &'static str) {
     if health.shutdown.is_cancelled() {
         (StatusCode::SERVICE_UNAVAILABLE, "stopping")
-    } else if health.index.is_synced() {
-        (StatusCode::OK, "ok")
-    } else {
+    } else if !health.index.is_synced() {
         (StatusCode::SERVICE_UNAVAILABLE, "the cluster has not been read yet")
+    } else if health.authorities.borrow().is_none() {
+        (StatusCode::SERVICE_UNAVAILABLE, "there is no issuer yet, see Secret weft-ca")
+    } else {
+        (StatusCode::OK, "ok")
     }
+}
+
+async fn metrics(State(health): State<Health>) -> impl IntoResponse {
+    let authority = health.authorities.borrow().clone();
+    ([(CONTENT_TYPE, METRICS)], health.counts.render(authority.as_deref()))
 }

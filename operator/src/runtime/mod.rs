@@ -1,6 +1,7 @@
 //! Starts every part of the operator, joins them, and stops them.
 
 mod health;
+mod options;
 
 use std::{
     error::Error,
@@ -9,26 +10,32 @@ use std::{
     sync::Arc,
 };
 
-use arc_swap::ArcSwap;
 use kube::Client;
 use rustls::server::ResolvesServerCert;
 use thiserror::Error;
-use tokio::{net::TcpListener, task::JoinSet};
+use tokio::{net::TcpListener, sync::watch as channel, task::JoinSet};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::service::Routes;
-use weft_proxy_api::v1::{discovery_server::DiscoveryServer, traffic_server::TrafficServer};
+use weft_proxy_api::v1::{
+    discovery_server::DiscoveryServer, identity_server::IdentityServer, traffic_server::TrafficServer,
+};
 
 use crate::{
-    admission, apiserver,
+    admission::{self, TrustRoot},
+    apiserver,
     compile::Mesh,
-    discovery::{Authenticator, Reports, Streams},
+    discovery::{Authenticator, Certificates, Ledgers, Reports, Streams},
     https::{Clients, Server},
-    identity::{self, Authority, AuthorityError, Serving, ServingError},
+    identity::{self, Authorities, Counts, Keeper, Namespaces, Serving, Surroundings},
     index::{self, EndpointSlices, Index, Pods, Services, TrafficSplits},
-    publish::{Ledger, Publisher},
+    publish::Publisher,
     status,
     traffic::{Ingest, Store},
 };
+
+pub use options::Options;
+
+use health::Health;
 
 /// Name of the operator's Service.
 const SERVICE: &str = "weft-operator";
@@ -38,35 +45,9 @@ const METRICS_API: u16 = 8444;
 const DISCOVERY: u16 = 15010;
 const HEALTH: u16 = 8080;
 
-/// How the operator is set up.
-#[derive(Debug, Clone, clap::Args)]
-pub struct Options {
-    /// Namespace of the operator.
-    #[arg(long, env = "WEFT_NAMESPACE", default_value = "weft-system")]
-    pub namespace: String,
-    /// Name of the operator's pod, which identifies it among its replicas.
-    #[arg(long, env = "WEFT_POD")]
-    pub pod: String,
-    /// Image of the sidecar.
-    #[arg(long, env = "WEFT_PROXY_IMAGE")]
-    pub proxy_image: String,
-    /// DNS domain of the cluster.
-    #[arg(long, env = "WEFT_CLUSTER_DOMAIN", default_value = "cluster.local")]
-    pub cluster_domain: String,
-    /// Trust domain of the identities; the cluster's DNS domain unless given.
-    #[arg(long, env = "WEFT_TRUST_DOMAIN")]
-    pub trust_domain: Option<String>,
-}
-
 /// Why the operator cannot run.
 #[derive(Debug, Error)]
 pub enum RuntimeError {
-    /// There is no authority.
-    #[error(transparent)]
-    Authority(#[from] AuthorityError),
-    /// There is no serving certificate.
-    #[error(transparent)]
-    Serving(#[from] ServingError),
     /// A server cannot be made.
     #[error("cannot serve TLS")]
     Tls(#[from] rustls::Error),
@@ -91,13 +72,9 @@ pub enum RuntimeError {
 /// # Errors
 /// When it cannot start, or a part of it ends by itself: then a restart is better than to go on without it.
 pub async fn run(client: Client, options: Options, shutdown: CancellationToken) -> Result<(), RuntimeError> {
-    let trust_domain = options.trust_domain.clone().unwrap_or_else(|| options.cluster_domain.clone());
-    let mesh = Mesh { cluster_domain: options.cluster_domain.clone(), trust_domain };
-    let authority = Arc::new(Authority::load_or_create(client.clone(), &options.namespace).await?);
-    let serving = Arc::new(Serving::new(&authority, SERVICE, &options.namespace, &options.cluster_domain)?);
-
+    let mesh = Mesh { cluster_domain: options.cluster_domain.clone(), trust_domain: options.trust_domain() };
     let index = Arc::new(Index::default());
-    let ledger = Arc::new(Ledger::default());
+    let ledgers = Ledgers::default();
     let publisher = Arc::new(Publisher::new(Arc::clone(&index), mesh.clone()));
     let store = Store::new();
     let streams = TaskTracker::new();
@@ -114,17 +91,17 @@ pub async fn run(client: Client, options: Options, shutdown: CancellationToken) 
 
     let (lease, leads) = status::Lease::new(client.clone(), &options.namespace, options.pod.clone());
     parts.spawn("lease", status::hold(lease, shutdown.clone()));
-    let splits =
-        status::Splits::new(client.clone(), options.pod.clone(), Arc::clone(&index), Arc::clone(&ledger), mesh);
+    let destinations = Arc::clone(&ledgers.destinations);
+    let splits = status::Splits::new(client.clone(), options.pod.clone(), Arc::clone(&index), destinations, mesh);
     parts.spawn("status of TrafficSplits", splits.run(leads.clone(), shutdown.clone()));
     parts.spawn("status of inactive kinds", status::Inactive::new(client.clone()).run(leads.clone(), shutdown.clone()));
-    parts.spawn("certificate bundle", {
-        let (client, authority, shutdown) = (client.clone(), Arc::clone(&authority), shutdown.clone());
-        async move { identity::publish(client, authority.certificate(), leads, shutdown).await }
-    });
+
+    let counts = Arc::new(Counts::default());
+    let authorities = issue(&mut parts, &client, &options, &index, &ledgers, &counts, &leads);
+    let serving = Arc::new(Serving::new(SERVICE, &options.namespace, &options.cluster_domain));
     parts.spawn("serving certificate", {
-        let (serving, authority, shutdown) = (Arc::clone(&serving), Arc::clone(&authority), shutdown.clone());
-        async move { serving.run(&authority, shutdown).await }
+        let (serving, authorities, shutdown) = (Arc::clone(&serving), authorities.clone(), shutdown.clone());
+        async move { serving.run(authorities, shutdown).await }
     });
 
     let certificate: Arc<dyn ResolvesServerCert> = serving;
@@ -133,16 +110,29 @@ pub async fn run(client: Client, options: Options, shutdown: CancellationToken) 
         authenticator.clone(),
         Arc::clone(&index),
         publisher,
-        Arc::clone(&ledger),
+        ledgers,
+        authorities.clone(),
         streams.clone(),
         shutdown.clone(),
     );
-    let reports = Reports::new(authenticator, Arc::clone(&index), Ingest::new(Arc::clone(&store), shutdown.clone()));
-    let grpc = Routes::new(DiscoveryServer::new(discovery)).add_service(TrafficServer::new(reports));
+    let ingest = Ingest::new(Arc::clone(&store), shutdown.clone());
+    let reports = Reports::new(authenticator.clone(), Arc::clone(&index), ingest);
+    let certificates = Certificates::new(
+        authenticator,
+        Arc::clone(&index),
+        client.clone(),
+        authorities.clone(),
+        Arc::clone(&counts),
+        options.certificate_life(),
+    );
+    let grpc = Routes::new(DiscoveryServer::new(discovery))
+        .add_service(TrafficServer::new(reports))
+        .add_service(IdentityServer::new(certificates));
     let server = Server::new(Arc::clone(&certificate), Clients::Anonymous)?;
     parts.spawn("discovery", server.clone().serve(listen(DISCOVERY).await?, grpc.into_axum_router(), shutdown.clone()));
 
-    let trust_root = Arc::new(ArcSwap::from_pointee(authority.certificate().to_owned()));
+    let trust_root = TrustRoot::default();
+    parts.spawn("roots of new pods", follow(authorities.clone(), Arc::clone(&trust_root), shutdown.clone()));
     let operator = format!("https://{SERVICE}.{}.svc.{}:{DISCOVERY}", options.namespace, options.cluster_domain);
     let injector = admission::Settings::new(&options.proxy_image, operator, &options.cluster_domain, trust_root);
     let injector = admission::router(Arc::new(injector));
@@ -158,13 +148,57 @@ pub async fn run(client: Client, options: Options, shutdown: CancellationToken) 
         }
     });
 
-    let health = health::router(Arc::clone(&index), shutdown.clone());
-    parts.spawn("health", health::serve(listen(HEALTH).await?, health, shutdown.clone()));
+    let health = Health { index: Arc::clone(&index), authorities, counts, shutdown: shutdown.clone() };
+    parts.spawn("health", health::serve(listen(HEALTH).await?, health::router(health), shutdown.clone()));
 
     let end = parts.join().await;
     streams.close();
     streams.wait().await;
     end
+}
+
+/// Starts what keeps the issuer and the copies of its bundle. What is to be believed comes out of the channel.
+fn issue(
+    parts: &mut Parts,
+    client: &Client,
+    options: &Options,
+    index: &Arc<Index>,
+    ledgers: &Ledgers,
+    counts: &Arc<Counts>,
+    leads: &channel::Receiver<bool>,
+) -> Authorities {
+    let (authority, authorities) = Keeper::channel();
+    let (at_api_server, api_server_copied) = channel::channel(None);
+    let (at_namespaces, namespaces_copied) = channel::channel(None);
+    let shutdown = parts.shutdown.clone();
+    parts.spawn(
+        "certificate bundle",
+        identity::publish(client.clone(), authorities.clone(), leads.clone(), at_api_server, shutdown.clone()),
+    );
+    let namespaces = Namespaces::new(client.clone(), Arc::clone(index), options.namespace.clone());
+    parts.spawn("trust bundles", namespaces.run(authorities.clone(), leads.clone(), at_namespaces, shutdown.clone()));
+    let around = Surroundings {
+        index: Arc::clone(index),
+        ledger: Arc::clone(&ledgers.trust),
+        counts: Arc::clone(counts),
+        copies: vec![api_server_copied, namespaces_copied],
+        leads: leads.clone(),
+    };
+    parts.spawn("issuer", Keeper::new(client.clone(), options.identity(), around, authority).run(shutdown));
+    authorities
+}
+
+/// Gives pods that are created from now on the roots of now.
+async fn follow(mut authorities: Authorities, trust_root: TrustRoot, shutdown: CancellationToken) {
+    loop {
+        if let Some(authority) = authorities.borrow_and_update().as_ref() {
+            trust_root.store(Arc::new(authority.bundle.to_string()));
+        }
+        tokio::select! {
+            changed = authorities.changed() => if changed.is_err() { return },
+            () = shutdown.cancelled() => return,
+        }
+    }
 }
 
 fn watch<K: index::Kind>(parts: &mut Parts, client: &Client, index: &Arc<Index>, name: &'static str) {

@@ -10,6 +10,8 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf, copy_bidirectional_with_sizes},
     net::TcpStream,
 };
+use tokio_rustls::{client, server};
+use tokio_util::either::Either;
 
 use crate::traffic::OpenConnection;
 
@@ -23,18 +25,55 @@ enum Peer {
     Server,
 }
 
+/// A connection, whatever is wrapped around its socket.
+pub(crate) trait Socket: AsyncRead + AsyncWrite + Unpin {
+    /// What the bytes go through in the end.
+    fn socket(&self) -> &TcpStream;
+}
+
+impl Socket for TcpStream {
+    fn socket(&self) -> &TcpStream {
+        self
+    }
+}
+
+impl Socket for server::TlsStream<TcpStream> {
+    fn socket(&self) -> &TcpStream {
+        self.get_ref().0
+    }
+}
+
+impl Socket for client::TlsStream<TcpStream> {
+    fn socket(&self) -> &TcpStream {
+        self.get_ref().0
+    }
+}
+
+impl<L: Socket, R: Socket> Socket for Either<L, R> {
+    fn socket(&self) -> &TcpStream {
+        match self {
+            Self::Left(stream) => stream.socket(),
+            Self::Right(stream) => stream.socket(),
+        }
+    }
+}
+
 /// Passes `first` and then everything between the two, and ends each side when the other has ended it. Counts as it goes.
 ///
 /// # Errors
 /// When either connection fails. Both are reset then: an end in good order would say that what came so far is all.
 pub(crate) async fn splice(
-    client: TcpStream,
+    client: impl Socket,
     first: &[u8],
-    mut server: TcpStream,
+    mut server: impl Socket,
     open: &OpenConnection,
 ) -> io::Result<()> {
     if !first.is_empty() {
-        if let Err(error) = server.write_all(first).await {
+        let written = async {
+            server.write_all(first).await?;
+            server.flush().await
+        };
+        if let Err(error) = written.await {
             reset(&client);
             return Err(error);
         }
@@ -51,20 +90,20 @@ pub(crate) async fn splice(
 }
 
 /// Has the client see a failed connection instead of an empty answer.
-pub(crate) fn reset(client: &TcpStream) {
-    if let Err(error) = client.set_zero_linger() {
+pub(crate) fn reset(client: &impl Socket) {
+    if let Err(error) = client.socket().set_zero_linger() {
         tracing::trace!(error = &error as &dyn std::error::Error, "Could not reset a connection");
     }
 }
 
 /// Counts what is read.
-struct Counted<'a> {
-    stream: TcpStream,
+struct Counted<'a, S> {
+    stream: S,
     from: Peer,
     open: &'a OpenConnection,
 }
 
-impl AsyncRead for Counted<'_> {
+impl<S: AsyncRead + Unpin> AsyncRead for Counted<'_, S> {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = into.filled().len();
         let result = Pin::new(&mut self.stream).poll_read(context, into);
@@ -79,7 +118,7 @@ impl AsyncRead for Counted<'_> {
     }
 }
 
-impl AsyncWrite for Counted<'_> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<'_, S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(context, bytes)
     }

@@ -15,7 +15,8 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::OriginalDestination;
+use super::{OriginalDestination, reset};
+use crate::traffic::{Direction, Registry};
 
 /// Connections that may wait to be accepted; the kernel takes the lesser of this and `net.core.somaxconn`.
 const BACKLOG: i32 = 4096;
@@ -23,6 +24,9 @@ const BACKLOG: i32 = 4096;
 const FAILURE_PAUSE: Duration = Duration::from_millis(50);
 /// A client that vanished without a word is noticed after about twice this.
 const KEEPALIVE: Duration = Duration::from_secs(60);
+
+/// What is counted for a connection that is one too many.
+const TOO_MANY: &str = "too-many-connections";
 
 /// Why a port cannot be listened on.
 #[derive(Debug, Error)]
@@ -61,18 +65,36 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 
 /// What is done with the connections of a listener.
 pub(crate) trait Handler: Send + Sync + 'static {
+    /// Which way its connections go.
+    fn direction(&self) -> Direction;
+
     /// Serves a connection that was going to `destination` until it ends.
     fn handle(&self, stream: TcpStream, destination: SocketAddr) -> impl Future<Output = ()> + Send;
 }
 
 /// The tasks of accepted connections, and when they end.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct Connections {
     pub(crate) tasks: TaskTracker,
     /// No more are accepted.
     pub(crate) closed: CancellationToken,
     /// Those that are still there are cut off.
     pub(crate) cut: CancellationToken,
+    /// How many there may be at once.
+    limit: usize,
+    registry: Arc<Registry>,
+}
+
+impl Connections {
+    pub(crate) fn new(limit: usize, registry: Arc<Registry>) -> Self {
+        Self {
+            tasks: TaskTracker::new(),
+            closed: CancellationToken::new(),
+            cut: CancellationToken::new(),
+            limit,
+            registry,
+        }
+    }
 }
 
 /// Accepts connections from `listener` until they are closed and has each handled in a task of its own.
@@ -82,6 +104,7 @@ pub(crate) async fn accept(
     handler: Arc<impl Handler>,
     connections: Connections,
 ) {
+    let mut is_full = false;
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -95,6 +118,17 @@ pub(crate) async fn accept(
                 continue;
             }
         };
+        // The listeners' own tasks are among them; nobody counts that closely.
+        let was_full = is_full;
+        is_full = connections.tasks.len() >= connections.limit;
+        if is_full {
+            if !was_full {
+                tracing::warn!(limit = connections.limit, "Refusing connections: there are as many as there may be");
+            }
+            connections.registry.errors.count(handler.direction(), TOO_MANY);
+            reset(&stream);
+            continue;
+        }
         match prepare(&stream, &*original) {
             Ok(Some(destination)) => {
                 let (handler, cut) = (handler.clone(), connections.cut.clone());

@@ -8,8 +8,8 @@ mod original;
 mod stream;
 
 pub(crate) use self::{
-    bytes::{reset, splice},
-    detect::{Protocol, sniff},
+    bytes::{Socket, reset, splice},
+    detect::{Looks, Protocol, Sniffed, sniff},
     drain::{Drain, InFlight},
     listen::{Connections, Handler, accept},
     stream::Downstream,

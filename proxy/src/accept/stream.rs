@@ -1,4 +1,4 @@
-//! The application's side of an HTTP connection, as the HTTP engine wants it.
+//! The client's side of an HTTP connection, as the HTTP engine wants it.
 
 use std::{
     io::{self, IoSlice},
@@ -14,18 +14,17 @@ use pingora::protocols::{
     ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, TimingDigest, UniqueID,
     UniqueIDType, raw_connect::ProxyDigest,
 };
-use tokio::{
-    io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf},
-    net::TcpStream,
-};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+
+use super::Socket;
 
 /// Bytes that are gathered before they are written, so that the head of an answer and a small body are one packet.
 const GATHER: usize = 8 * 1024;
 
 /// A connection whose first bytes were read to learn its protocol, and which carries what is known about it.
 #[derive(Debug)]
-pub(crate) struct Downstream {
-    stream: TcpStream,
+pub(crate) struct Downstream<S> {
+    stream: S,
     /// Read already, not yet handed on.
     first: Bytes,
     gathered: BytesMut,
@@ -33,9 +32,9 @@ pub(crate) struct Downstream {
     about: Arc<ProxyDigest>,
 }
 
-impl Downstream {
+impl<S: Socket> Downstream<S> {
     /// `about` is shown to every request of the connection.
-    pub(crate) fn new(stream: TcpStream, first: Bytes, http2: bool, about: Arc<ProxyDigest>) -> Self {
+    pub(crate) fn new(stream: S, first: Bytes, http2: bool, about: Arc<ProxyDigest>) -> Self {
         Self { stream, first, gathered: BytesMut::new(), http2, about }
     }
 
@@ -56,7 +55,7 @@ impl Downstream {
     }
 }
 
-impl AsyncRead for Downstream {
+impl<S: Socket> AsyncRead for Downstream<S> {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if !self.first.is_empty() {
             let length = self.first.len().min(into.remaining());
@@ -64,14 +63,19 @@ impl AsyncRead for Downstream {
             return Poll::Ready(Ok(()));
         }
         // Who reads has written all that there is for now: nothing may wait here for an answer that goes on slowly.
-        if let Poll::Ready(Err(error)) = self.poll_gathered(context) {
+        // TLS may hold back what a slow client did not take; a socket holds nothing back.
+        let written = match self.poll_gathered(context) {
+            Poll::Ready(Ok(())) => Pin::new(&mut self.stream).poll_flush(context),
+            unfinished => unfinished,
+        };
+        if let Poll::Ready(Err(error)) = written {
             return Poll::Ready(Err(error));
         }
         Pin::new(&mut self.stream).poll_read(context, into)
     }
 }
 
-impl AsyncWrite for Downstream {
+impl<S: Socket> AsyncWrite for Downstream<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = &mut *self;
         if this.gathered.len() + bytes.len() <= GATHER {
@@ -119,7 +123,7 @@ impl AsyncWrite for Downstream {
 }
 
 #[async_trait]
-impl Shutdown for Downstream {
+impl<S: Socket + Send> Shutdown for Downstream<S> {
     async fn shutdown(&mut self) {
         if let Err(error) = AsyncWriteExt::shutdown(self).await {
             tracing::trace!(error = &error as &dyn std::error::Error, "The client had gone already");
@@ -127,35 +131,35 @@ impl Shutdown for Downstream {
     }
 }
 
-impl UniqueID for Downstream {
+impl<S: Socket> UniqueID for Downstream<S> {
     fn id(&self) -> UniqueIDType {
-        self.stream.as_raw_fd()
+        self.stream.socket().as_raw_fd()
     }
 }
 
-impl Ssl for Downstream {
+impl<S> Ssl for Downstream<S> {
     fn selected_alpn_proto(&self) -> Option<ALPN> {
         // How the engine is told to speak HTTP/2. Its own way to find out waits for 24 bytes, which not every request has.
         self.http2.then_some(ALPN::H2)
     }
 }
 
-impl GetTimingDigest for Downstream {
+impl<S> GetTimingDigest for Downstream<S> {
     fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
         Vec::new()
     }
 }
 
-impl GetProxyDigest for Downstream {
+impl<S> GetProxyDigest for Downstream<S> {
     fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
         Some(self.about.clone())
     }
 }
 
-impl GetSocketDigest for Downstream {
+impl<S> GetSocketDigest for Downstream<S> {
     fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
         None
     }
 }
 
-impl Peek for Downstream {}
+impl<S> Peek for Downstream<S> {}

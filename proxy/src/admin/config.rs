@@ -1,25 +1,47 @@
 //! What the proxy believes, as JSON.
 
-use std::{collections::BTreeMap, net::SocketAddr};
+use std::{collections::BTreeMap, net::SocketAddr, time::SystemTime};
 
 use serde::Serialize;
 
 use super::Admin;
 use crate::{
     discovery::Health,
-    policy::{Entry, Policy, Seat, ServicePolicy, Workload},
+    identity::{Credentials, Fingerprint, Renewals},
+    policy::{Entry, Policy, Seat, ServicePolicy, Standing, Workload},
 };
 
 /// All of it.
 #[derive(Debug, Serialize)]
 pub(crate) struct Config {
     operator: Health,
+    identity: IdentityView,
     /// The workload of the pod, as the operator sees it.
     workload: Option<WorkloadView>,
     draining: bool,
     in_flight: usize,
     /// By target.
     targets: BTreeMap<String, TargetView>,
+}
+
+/// Who the proxy is, and whom it believes.
+#[derive(Debug, Serialize)]
+struct IdentityView {
+    /// Absent while there is none.
+    certificate: Option<CertificateView>,
+    trust_domain: Option<String>,
+    /// SHA-256 of each root, as hexadecimal digits.
+    roots: Vec<String>,
+    renewals: Renewals,
+}
+
+#[derive(Debug, Serialize)]
+struct CertificateView {
+    id: String,
+    /// Seconds since 1970.
+    not_after: u64,
+    /// SHA-256 of the issuer's certificate.
+    issuer: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -83,9 +105,12 @@ struct EndpointView {
     workload: Option<WorkloadView>,
     pod: String,
     meshed: bool,
-    identity: String,
+    /// Absent when it is not meshed.
+    identity: Option<String>,
     /// Requests and connections it is busy with for this proxy.
     load: u32,
+    /// It failed again and again, and is left alone for a while if others are left.
+    ejected: bool,
 }
 
 impl Config {
@@ -93,12 +118,36 @@ impl Config {
         let entries = admin.store.entries();
         Self {
             operator: admin.observed.health.borrow().clone(),
+            identity: IdentityView::of(&admin.credentials),
             workload: admin.observed.bootstrap.borrow().as_ref().map(|bootstrap| WorkloadView::of(&bootstrap.workload)),
             draining: admin.drain.has_begun(),
             in_flight: admin.drain.in_flight(),
             targets: entries.iter().map(|entry| (entry.target.to_string(), TargetView::of(entry))).collect(),
         }
     }
+}
+
+impl IdentityView {
+    fn of(credentials: &Credentials) -> Self {
+        let material = credentials.material();
+        let trust = credentials.trust();
+        let roots = trust.iter().flat_map(|trust| trust.roots.iter());
+        Self {
+            certificate: material.map(|material| CertificateView {
+                id: material.certified.id.to_string(),
+                not_after: unix_seconds(material.certified.not_after),
+                issuer: material.certified.issuer.to_string(),
+            }),
+            roots: roots.map(|root| Fingerprint::of(root).to_string()).collect(),
+            trust_domain: trust.map(|trust| trust.trust_domain.clone()),
+            renewals: credentials.renewals(),
+        }
+    }
+}
+
+/// Seconds since 1970.
+pub(super) fn unix_seconds(time: SystemTime) -> u64 {
+    time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
 impl TargetView {
@@ -156,9 +205,10 @@ impl EndpointView {
             address: endpoint.address,
             workload: endpoint.workload.as_ref().map(WorkloadView::of),
             pod: endpoint.pod.to_string(),
-            meshed: endpoint.meshed,
-            identity: endpoint.identity.to_string(),
+            meshed: endpoint.identity.is_some(),
+            identity: endpoint.identity.as_ref().map(|identity| identity.id.to_string()),
             load: seat.load.get(),
+            ejected: seat.load.standing() != Standing::InService,
         }
     }
 }

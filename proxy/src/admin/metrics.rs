@@ -4,10 +4,11 @@
 
 use std::{collections::BTreeMap, fmt::Write};
 
-use super::Admin;
+use super::{Admin, config::unix_seconds};
 use crate::{
+    identity::{Credentials, Fingerprint},
     policy::Workload,
-    traffic::{Direction, Edge, EdgeKey},
+    traffic::{Direction, Edge, EdgeKey, Security},
 };
 
 /// Upper bounds of `istio_request_duration_milliseconds`, in microseconds, and how they are written.
@@ -70,7 +71,74 @@ pub(crate) fn render(admin: &Admin) -> String {
          # TYPE weft_targets gauge\nweft_targets {}\n",
         admin.store.entries().len()
     );
+    identity(&mut text, &admin.credentials);
+    head(
+        &mut text,
+        "weft_errors_total",
+        "counter",
+        "Requests and connections that the proxy refused or failed, by reason.",
+    );
+    for ((direction, reason), total) in admin.registry.errors.totals() {
+        let direction = match direction {
+            Direction::Outbound => "outbound",
+            Direction::Inbound => "inbound",
+        };
+        let _ = writeln!(text, "weft_errors_total{{direction=\"{direction}\",reason=\"{reason}\"}} {total}");
+    }
     text
+}
+
+/// Who the proxy is, and how connections of the mesh began.
+fn identity(text: &mut String, credentials: &Credentials) {
+    let name = "weft_tls_handshakes_total";
+    head(text, name, "counter", "Handshakes with other sidecars.");
+    for (direction, result, count) in credentials.handshakes.totals() {
+        let mut labels = String::new();
+        let (outcome, reason) = match result {
+            Ok(()) => ("success", ""),
+            Err(reason) => ("failure", reason.label()),
+        };
+        let direction = match direction {
+            Direction::Outbound => "outbound",
+            Direction::Inbound => "inbound",
+        };
+        for (label, value) in [("direction", direction), ("result", outcome), ("reason", reason)] {
+            push_label(&mut labels, label, value);
+        }
+        let _ = writeln!(text, "{name}{{{labels}}} {count}");
+    }
+    let renewals = credentials.renewals();
+    let _ = write!(
+        text,
+        "# HELP weft_certificate_renewals_total Attempts to have a certificate signed.\n\
+         # TYPE weft_certificate_renewals_total counter\n\
+         weft_certificate_renewals_total{{result=\"success\"}} {}\n\
+         weft_certificate_renewals_total{{result=\"failure\"}} {}\n",
+        renewals.succeeded, renewals.failed
+    );
+    if let Some(material) = credentials.material() {
+        let certified = &material.certified;
+        let mut labels = String::new();
+        push_label(&mut labels, "spiffe_id", &certified.id.to_string());
+        push_label(&mut labels, "issuer_sha256", &certified.issuer.to_string());
+        head(
+            text,
+            "weft_certificate_expiry_timestamp_seconds",
+            "gauge",
+            "End of the certificate that is shown to others.",
+        );
+        let end = unix_seconds(certified.not_after);
+        let _ = writeln!(text, "weft_certificate_expiry_timestamp_seconds{{{labels}}} {end}");
+    }
+    if let Some(trust) = credentials.trust() {
+        head(text, "weft_trust_root_info", "gauge", "Roots that others' certificates may be signed by.");
+        for root in &trust.roots {
+            let mut labels = String::new();
+            push_label(&mut labels, "trust_domain", &trust.trust_domain);
+            push_label(&mut labels, "sha256", &Fingerprint::of(root).to_string());
+            let _ = writeln!(text, "weft_trust_root_info{{{labels}}} 1");
+        }
+    }
 }
 
 /// The labels that all metrics of an edge have, without braces.
@@ -133,7 +201,7 @@ impl Series {
     fn add(&mut self, edge: &Edge, labels: &str) {
         let answers = edge.answers();
         let mut by_protocol: BTreeMap<&str, u64> = BTreeMap::new();
-        for (answer, count) in &answers {
+        for (answer, security, count) in &answers {
             let protocol = if answer.grpc.is_some() { "grpc" } else { "http" };
             *by_protocol.entry(protocol).or_default() += count;
             let mut labels = labels.to_owned();
@@ -144,6 +212,11 @@ impl Series {
                 "grpc_response_status",
                 &answer.grpc.map(|status| status.to_string()).unwrap_or_default(),
             );
+            let policy = match security {
+                Security::None => "none",
+                Security::MutualTls => "mutual_tls",
+            };
+            push_label(&mut labels, "connection_security_policy", policy);
             *self.requests.entry(labels).or_default() += count;
         }
         if !answers.is_empty() {
@@ -221,8 +294,12 @@ mod tests {
         for pod in ["web-1", "web-2"] {
             let key = EdgeKey { peer_pod: pod.into(), ..EdgeKey::of_port(Direction::Outbound, 80) };
             let edge = registry.edge(key);
-            edge.record(Answer { status: 200, ..Answer::default() }, Duration::from_millis(3));
-            edge.record(Answer { status: 200, grpc: Some(14), broken: false }, Duration::from_secs(100));
+            edge.record(Answer { status: 200, ..Answer::default() }, Security::None, Duration::from_millis(3));
+            edge.record(
+                Answer { status: 200, grpc: Some(14), broken: false },
+                Security::MutualTls,
+                Duration::from_secs(100),
+            );
             drop(edge.open());
         }
         let mut series = Series::default();
@@ -231,8 +308,8 @@ mod tests {
         }
         let text = series.render();
         for want in [
-            r#"istio_requests_total{a="b",request_protocol="http",response_code="200",grpc_response_status=""} 2"#,
-            r#"istio_requests_total{a="b",request_protocol="grpc",response_code="200",grpc_response_status="14"} 2"#,
+            r#"istio_requests_total{a="b",request_protocol="http",response_code="200",grpc_response_status="",connection_security_policy="none"} 2"#,
+            r#"istio_requests_total{a="b",request_protocol="grpc",response_code="200",grpc_response_status="14",connection_security_policy="mutual_tls"} 2"#,
             r#"istio_request_duration_milliseconds_bucket{a="b",le="1"} 0"#,
             r#"istio_request_duration_milliseconds_bucket{a="b",le="5"} 2"#,
             r#"istio_request_duration_milliseconds_bucket{a="b",le="60000"} 2"#,

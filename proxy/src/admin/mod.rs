@@ -13,7 +13,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{accept::Drain, discovery::Observed, policy::Store, traffic::Registry};
+use crate::{accept::Drain, discovery::Observed, identity::Credentials, policy::Store, traffic::Registry};
 
 /// What the admin port shows.
 #[derive(Debug)]
@@ -22,6 +22,7 @@ pub(crate) struct Admin {
     pub(crate) registry: Arc<Registry>,
     pub(crate) drain: Drain,
     pub(crate) observed: Observed,
+    pub(crate) credentials: Arc<Credentials>,
     pub(crate) namespace: String,
     pub(crate) cluster_domain: String,
 }
@@ -33,6 +34,8 @@ enum NotReady {
     Draining,
     #[error("the operator has not been reached yet")]
     NoBootstrap,
+    #[error("there is no certificate yet")]
+    NoCertificate,
 }
 
 impl Admin {
@@ -43,6 +46,9 @@ impl Admin {
         }
         if self.observed.bootstrap.borrow().is_none() {
             return Err(NotReady::NoBootstrap);
+        }
+        if self.credentials.material().is_none() {
+            return Err(NotReady::NoCertificate);
         }
         Ok(())
     }

@@ -3,14 +3,18 @@
 use std::{
     net::{IpAddr, SocketAddr},
     num::NonZeroU16,
+    sync::Arc,
     time::Duration,
 };
 
 use thiserror::Error;
-use weft_policy::split::InvalidWeights;
+use weft_policy::{
+    identity::{InvalidId, SpiffeId},
+    split::InvalidWeights,
+};
 use weft_proxy_api::v1;
 
-use crate::policy::{Backend, Destination, Endpoint, PodPort, Service, ServiceName, Split, Target, Workload};
+use crate::policy::{Backend, Destination, Endpoint, Identity, PodPort, Service, ServiceName, Split, Target, Workload};
 
 /// Why an update is refused.
 #[derive(Debug, PartialEq, Eq, Error)]
@@ -96,6 +100,10 @@ pub(crate) enum InvalidEndpoint {
     Address(#[from] InvalidAddress),
     #[error(transparent)]
     Workload(#[from] InvalidName),
+    #[error("its identity: {0}")]
+    Identity(#[from] InvalidId),
+    #[error("it has the identity {0:?} but no sidecar")]
+    NoSidecar(String),
 }
 
 /// Why a pod's port cannot be read.
@@ -132,7 +140,7 @@ pub(crate) struct Bootstrap {
     /// Time between two reports.
     pub(crate) report_interval: Duration,
     /// Upper bounds of the latency buckets, in microseconds, strictly ascending.
-    pub(crate) latency_bounds: std::sync::Arc<[u64]>,
+    pub(crate) latency_bounds: Arc<[u64]>,
     /// Time after which a target that nobody uses is unsubscribed.
     pub(crate) idle_subscription: Duration,
 }
@@ -252,12 +260,17 @@ impl TryFrom<v1::Endpoint> for Endpoint {
     type Error = InvalidEndpoint;
 
     fn try_from(wire: v1::Endpoint) -> Result<Self, InvalidEndpoint> {
+        // Without an identity to expect, traffic that must be encrypted could not be: then nothing of the update holds.
+        let identity = match wire.meshed {
+            true => Some(Arc::new(Identity::from(wire.identity.parse::<SpiffeId>()?))),
+            false if wire.identity.is_empty() => None,
+            false => return Err(InvalidEndpoint::NoSidecar(wire.identity)),
+        };
         Ok(Self {
             address: address(&wire.address.ok_or(InvalidEndpoint::NoAddress)?)?,
             workload: wire.workload.map(Workload::try_from).transpose()?,
             pod: wire.pod.into(),
-            meshed: wire.meshed,
-            identity: wire.identity.into(),
+            identity,
         })
     }
 }

@@ -13,12 +13,13 @@ use std::sync::Arc;
 use serde::Serialize;
 use tokio::sync::watch;
 
-pub use self::operator::ConnectError;
+pub use self::operator::{ConnectError, InvalidRoots};
 pub(crate) use self::{
+    backoff::Backoff,
     decode::Bootstrap,
     operator::Operator,
     report::report,
-    session::{Discovery, run},
+    session::{Discovery, chain, run},
 };
 
 /// What the discovery stream shows to the rest of the process.

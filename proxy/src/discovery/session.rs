@@ -18,6 +18,7 @@ use super::{
     decode::{InvalidBootstrap, InvalidTarget},
 };
 use crate::{
+    identity::{Credentials, InvalidCertificate, InvalidTrust, Trust},
     policy::{Applied, Destination, Refusal, Store, Stream, Target},
     traffic::Registry,
 };
@@ -36,6 +37,7 @@ pub(crate) struct Discovery {
     pub(crate) instance: Arc<str>,
     pub(crate) store: Arc<Store>,
     pub(crate) registry: Arc<Registry>,
+    pub(crate) credentials: Arc<Credentials>,
     pub(crate) wanted: mpsc::UnboundedReceiver<Target>,
     stream: watch::Sender<Stream>,
     session: watch::Sender<Option<Session>>,
@@ -63,6 +65,15 @@ enum Ended {
     Target(#[from] InvalidTarget),
 }
 
+/// Why other roots are not brought into force.
+#[derive(Debug, Error)]
+enum Distrusted {
+    #[error(transparent)]
+    Invalid(#[from] InvalidTrust),
+    #[error("no connection could be made by it")]
+    Unusable(#[from] InvalidCertificate),
+}
+
 impl From<Status> for Ended {
     fn from(status: Status) -> Self {
         Self::Status(Box::new(status))
@@ -76,6 +87,7 @@ impl Discovery {
         instance: Arc<str>,
         store: Arc<Store>,
         registry: Arc<Registry>,
+        credentials: Arc<Credentials>,
         wanted: mpsc::UnboundedReceiver<Target>,
         stream: watch::Sender<Stream>,
     ) -> Self {
@@ -84,6 +96,7 @@ impl Discovery {
             instance,
             store,
             registry,
+            credentials,
             wanted,
             stream,
             session: watch::Sender::new(None),
@@ -132,7 +145,7 @@ impl Discovery {
 }
 
 /// An error and what caused it, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut lines: Vec<String> =
         std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect();
     // Errors that are transparent for their cause say it once more.
@@ -169,7 +182,7 @@ pub(crate) async fn run(mut discovery: Discovery, stop: CancellationToken) {
 
 /// One stream, from the first message to its end.
 async fn stream(discovery: &mut Discovery) -> Result<std::convert::Infallible, Ended> {
-    let channel = discovery.operator.connect().await?;
+    let channel = discovery.operator.connect(discovery.credentials.trust().as_deref()).await?;
     let (outbox, messages) = mpsc::channel(1);
     let request = discovery.operator.request(ReceiverStream::new(messages)).await?;
     let hello = v1::Hello { version: env!("CARGO_PKG_VERSION").to_owned(), instance: discovery.instance.to_string() };
@@ -206,8 +219,15 @@ async fn stream(discovery: &mut Discovery) -> Result<std::convert::Infallible, E
                 _ => return Err(Ended::Closed),
             },
             received = inbox.message(), if waiting.len() < OUTBOX => {
-                if let Some(operator_message::Message::Update(update)) = received?.ok_or(Ended::Closed)?.message {
-                    waiting.push_back(message(proxy_message::Message::Verdict(judge(discovery, update)?)));
+                match received?.ok_or(Ended::Closed)?.message {
+                    Some(operator_message::Message::Update(update)) => {
+                        waiting.push_back(message(proxy_message::Message::Verdict(judge(discovery, update)?)));
+                    }
+                    Some(operator_message::Message::Trust(trust)) => {
+                        waiting.push_back(message(proxy_message::Message::Trust(believe(&discovery.credentials, trust))));
+                    }
+                    // What a newer operator says besides, and a second bootstrap, has no meaning here.
+                    Some(operator_message::Message::Bootstrap(_)) | None => {}
                 }
             }
             Some(target) = discovery.wanted.recv() => {
@@ -243,6 +263,17 @@ fn judge(discovery: &Discovery, update: v1::Update) -> Result<v1::Verdict, Inval
         discovery.store.refuse(&target, Refusal { version, reason: reason.clone() });
     }
     Ok(v1::Verdict { target: Some(wire), version, refusal: refusal.unwrap_or_default() })
+}
+
+/// Brings other roots into force, or says why not.
+fn believe(credentials: &Credentials, wire: v1::Trust) -> v1::TrustVerdict {
+    let version = wire.version;
+    let taken = Trust::try_from(wire).map_err(Distrusted::from).and_then(|trust| Ok(credentials.set_trust(trust)?));
+    let refusal = taken.err().map(|error| chain(&error));
+    if let Some(reason) = &refusal {
+        tracing::warn!(version, reason, "Refused what the operator says about trust");
+    }
+    v1::TrustVerdict { version, refusal: refusal.unwrap_or_default() }
 }
 
 fn message(message: proxy_message::Message) -> v1::ProxyMessage {

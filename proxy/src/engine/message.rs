@@ -7,18 +7,8 @@ use pingora::{
     http::{RequestHeader, ResponseHeader},
     proxy::Session,
 };
-use thiserror::Error;
 
-/// Why a request is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub(crate) enum Malformed {
-    /// Two parties could disagree about where the request ends (RFC 9112 section 6.3): request smuggling.
-    #[error("the request has both Content-Length and Transfer-Encoding")]
-    TwoLengths,
-    /// RFC 9112 section 3.2.
-    #[error("the request has no Host")]
-    NoHost,
-}
+use super::h1::{Malformed, is_host, is_token};
 
 /// Makes the request of `session`, which was addressed to `destination`, fit to be passed on.
 ///
@@ -26,15 +16,8 @@ pub(crate) enum Malformed {
 /// When it must be refused.
 pub(crate) fn forwardable_request(session: &mut Session, destination: Option<SocketAddr>) -> Result<(), Malformed> {
     let request = session.req_header();
-    // The engine has dropped the Content-Length by now; only the bytes on the wire tell.
-    if request.version < Version::HTTP_2
-        && request.headers.contains_key(header::TRANSFER_ENCODING)
-        && has_content_length(&session.to_h1_raw())
-    {
-        return Err(Malformed::TwoLengths);
-    }
-    if request.version == Version::HTTP_11 && !request.headers.contains_key(header::HOST) {
-        return Err(Malformed::NoHost);
+    if request.version == Version::HTTP_2 {
+        judge_http2(request)?;
     }
     // A client that said that this is its last request may end its side at once and still wait for the answer.
     let last = request.version == Version::HTTP_10 || names_option(&request.headers, b"close");
@@ -45,6 +28,35 @@ pub(crate) fn forwardable_request(session: &mut Session, destination: Option<Soc
     }
     if last {
         session.set_abort_on_close(false);
+    }
+    Ok(())
+}
+
+/// Refuses what HTTP/2 has room for and other versions of HTTP have not, or not with the same meaning (RFC 9113 section 8.2.1 and
+/// 8.3). HTTP/1 was judged before the engine saw it.
+fn judge_http2(request: &RequestHeader) -> Result<(), Malformed> {
+    let path = request.raw_path();
+    let is_path = path.starts_with(b"/") || (path == b"*" && request.method == http::Method::OPTIONS);
+    if !is_path {
+        return Err(Malformed::Target);
+    }
+    let authority = request.uri.authority().map(|authority| authority.as_str().as_bytes());
+    let host = request.headers.get(header::HOST).map(HeaderValue::as_bytes);
+    if !authority.into_iter().chain(host).all(is_host) {
+        return Err(Malformed::Host);
+    }
+    let mut lengths = request.headers.get_all(header::CONTENT_LENGTH).into_iter();
+    let length = lengths.next();
+    if lengths.next().is_some() || length.is_some_and(|length| !length.as_bytes().iter().all(u8::is_ascii_digit)) {
+        return Err(Malformed::Length);
+    }
+    for (name, value) in &request.headers {
+        if !name.as_str().bytes().all(is_token) {
+            return Err(Malformed::Name);
+        }
+        if value.as_bytes().trim_ascii().len() != value.len() {
+            return Err(Malformed::Value);
+        }
     }
     Ok(())
 }
@@ -68,6 +80,11 @@ fn refuse_h2c(request: &mut RequestHeader) {
         request.remove_header(&header::UPGRADE);
         request.remove_header("http2-settings");
     }
+}
+
+/// Whether who answered ends the connection with this answer (RFC 9112 section 9.6).
+pub(crate) fn ends_connection(response: &ResponseHeader) -> bool {
+    names_option(&response.headers, b"close")
 }
 
 /// Takes out of an answer what was meant for the proxy alone (RFC 9110 section 7.6.1).
@@ -111,29 +128,31 @@ fn names_option(headers: &HeaderMap<HeaderValue>, name: &[u8]) -> bool {
     options(headers).any(|option| option.eq_ignore_ascii_case(name))
 }
 
-fn has_content_length(head: &[u8]) -> bool {
-    const NAME: &[u8] = b"content-length";
-    head.split(|byte| *byte == b'\n').skip(1).any(|line| {
-        let name = line.split(|byte| *byte == b':').next().unwrap_or_default();
-        name.trim_ascii().eq_ignore_ascii_case(NAME)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn finds_a_content_length_on_the_wire() {
-        for (head, want) in [
-            ("POST / HTTP/1.1\r\nContent-Length: 1\r\n\r\n", true),
-            ("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\ncontent-length:1\r\n\r\n", true),
-            ("POST / HTTP/1.1\nCONTENT-LENGTH: 1\n\n", true),
-            ("POST /?content-length:1 HTTP/1.1\r\n\r\n", false),
-            ("POST / HTTP/1.1\r\nX-Content-Length: 1\r\n\r\n", false),
-            ("POST / HTTP/1.1\r\nX: content-length: 1\r\n\r\n", false),
+    fn refuses_what_another_version_could_read_otherwise() {
+        let of = |method: &str, uri: &str, headers: &[(&str, &str)]| {
+            let mut request = http::Request::builder().method(method).uri(uri).version(Version::HTTP_2);
+            for (name, value) in headers {
+                request = request.header(*name, *value);
+            }
+            RequestHeader::from(request.body(()).unwrap().into_parts().0)
+        };
+        for (name, request, want) in [
+            ("plain", of("GET", "http://web/", &[("x", "1")]), Ok(())),
+            ("a port", of("GET", "http://web:80/", &[]), Ok(())),
+            ("asterisk", of("OPTIONS", "*", &[("host", "we")]), Ok(())),
+            ("one length", of("POST", "http://web/", &[("content-length", "1")]), Ok(())),
+            ("two lengths", of("POST", "http://web/", &[("content-length", "1"); 2]), Err(Malformed::Length)),
+            ("a list of lengths", of("POST", "http://web/", &[("content-length", "1,1")]), Err(Malformed::Length)),
+            ("no path", of("GET", "*", &[("host", "we")]), Err(Malformed::Target)),
+            ("no host", of("GET", "/", &[("host", "a/")]), Err(Malformed::Host)),
+            ("spaces around", of("GET", "http://web/", &[("x", " 1")]), Err(Malformed::Value)),
         ] {
-            assert_eq!(has_content_length(head.as_bytes()), want, "{head:?}");
+            assert_eq!(judge_http2(&request), want, "{name}");
         }
     }
 

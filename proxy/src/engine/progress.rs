@@ -1,6 +1,9 @@
 //! How far one request has come, in either direction.
 
-use std::time::{Duration, Instant};
+use std::{
+    io,
+    time::{Duration, Instant},
+};
 
 use http::{HeaderMap, StatusCode, header};
 use pingora::{
@@ -9,10 +12,10 @@ use pingora::{
     proxy::{FailToProxy, Session},
 };
 
-use super::{Problem, answer};
+use super::{Malformed, Problem, answer, connection::switch_protocols};
 use crate::{
     accept::InFlight,
-    traffic::{Answer, GRPC_CANCELLED, GRPC_UNAVAILABLE, GRPC_UNKNOWN, grpc_status, is_grpc},
+    traffic::{Answer, Direction, Errors, GRPC_CANCELLED, GRPC_UNAVAILABLE, GRPC_UNKNOWN, grpc_status, is_grpc},
     upstream::{Attempt, Fault, may_retry},
 };
 
@@ -39,9 +42,10 @@ impl Progress {
     }
 
     /// The head of a server's answer has come.
-    pub(crate) fn answered(&mut self, response: &ResponseHeader) {
+    pub(crate) fn answered(&mut self, session: &Session, response: &ResponseHeader) {
         if response.status == StatusCode::SWITCHING_PROTOCOLS {
             self.upgraded = Some(Instant::now());
+            switch_protocols(session);
         }
         self.grpc = grpc_status(&response.headers);
     }
@@ -76,18 +80,28 @@ impl Progress {
         let is_call = is_grpc(session.req_header().headers.get(header::CONTENT_TYPE));
         let grpc = is_call.then(|| match self.grpc {
             Some(status) => status,
-            None if self.problem.is_some() || by_server => GRPC_UNAVAILABLE,
-            None if by_client => GRPC_CANCELLED,
-            None => GRPC_UNKNOWN,
+            None => match self.problem {
+                Some(problem) => problem.grpc(),
+                None if by_server => GRPC_UNAVAILABLE,
+                None if by_client => GRPC_CANCELLED,
+                None => GRPC_UNKNOWN,
+            },
         });
         let broken = by_server && self.problem.is_none() && self.upgraded.is_none();
         (Answer { status: response.status.as_u16(), grpc, broken }, latency)
     }
 
-    /// Answers in place of the server after a fatal `error`, unless the client has gone or has part of an answer.
-    pub(crate) async fn fail(&mut self, session: &mut Session, error: &Error) -> FailToProxy {
+    /// Answers in place of the server after a fatal `error`, unless the client has gone or has part of an answer, and counts that.
+    pub(crate) async fn fail(
+        &mut self,
+        session: &mut Session,
+        error: &Error,
+        errors: &Errors,
+        direction: Direction,
+    ) -> FailToProxy {
         let client_gone = error.esource == ErrorSource::Downstream
-            && matches!(error.etype, ErrorType::ReadError | ErrorType::WriteError | ErrorType::ConnectionClosed);
+            && matches!(error.etype, ErrorType::ReadError | ErrorType::WriteError | ErrorType::ConnectionClosed)
+            && !is_malformed(error);
         let mut error_code = 0;
         if !client_gone && final_response(session).is_none() {
             let problem = *self.problem.get_or_insert(match error.esource {
@@ -96,6 +110,7 @@ impl Progress {
                 ErrorSource::Internal | ErrorSource::Unset => Problem::Internal,
             });
             error_code = problem.status();
+            errors.count(direction, problem.reason());
             tracing::debug!(%problem, error = error as &dyn std::error::Error, "Answered in place of a server");
             if let Err(error) = answer(session, problem).await {
                 tracing::debug!(error = &*error as &dyn std::error::Error, "Could not answer in place of a server");
@@ -103,6 +118,22 @@ impl Progress {
         }
         FailToProxy { error_code, can_reuse_downstream: false }
     }
+}
+
+/// Whether the body of the request turned out to be none.
+fn is_malformed(error: &Error) -> bool {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error.root_cause());
+    while let Some(found) = cause {
+        if found.is::<Malformed>() {
+            return true;
+        }
+        let inner = found.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        cause = match inner {
+            Some(inner) => Some(inner),
+            None => found.source(),
+        };
+    }
+    false
 }
 
 /// The answer that was begun, which an interim one such as `100 Continue` is not.

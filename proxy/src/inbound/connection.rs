@@ -2,17 +2,22 @@
 
 use std::{
     collections::BTreeSet,
+    fmt,
     net::SocketAddr,
     sync::{Arc, OnceLock},
+    time::Duration,
 };
 
 use bytes::Bytes;
+use rustls::server::Accepted as Hello;
 use tokio::net::TcpStream;
+use weft_policy::identity::SpiffeId;
 
-use super::{Phases, tcp};
+use super::{Phases, idle::Activity, tcp};
 use crate::{
-    accept::{Downstream, Drain, Handler, Protocol, sniff},
+    accept::{Downstream, Drain, Handler, InFlight, Looks, Protocol, Socket, reset, sniff},
     engine::{Engine, describe},
+    identity::{self, Accepted, Credentials, MeshProtocol},
     traffic::{Direction, Edge, EdgeKey, Registry},
 };
 
@@ -21,6 +26,9 @@ use crate::{
 pub(crate) struct Connection {
     /// Address of the pod, and port of the application.
     pub(crate) destination: SocketAddr,
+    /// Who proved to be the client; `None` for a client without a sidecar.
+    pub(crate) client: Option<SpiffeId>,
+    pub(crate) activity: Arc<Activity>,
     /// The statistics of the port, looked up once a request got through: what nobody listens on has none, or whoever tries all
     /// ports would leave an edge for each.
     pub(crate) edge: OnceLock<Arc<Edge>>,
@@ -37,35 +45,107 @@ impl Connection {
 pub(crate) struct Inbound {
     pub(crate) engine: Engine<Phases>,
     pub(crate) registry: Arc<Registry>,
+    pub(crate) credentials: Arc<Credentials>,
     pub(crate) drain: Drain,
     /// Ports whose protocol is not looked at.
     pub(crate) opaque_ports: Arc<BTreeSet<u16>>,
+    /// Time without a request after which a connection of the mesh is ended.
+    pub(crate) idle_limit: Duration,
 }
 
 impl Handler for Inbound {
+    fn direction(&self) -> Direction {
+        Direction::Inbound
+    }
+
     async fn handle(&self, mut stream: TcpStream, destination: SocketAddr) {
         let in_flight = self.drain.enter();
-        if self.opaque_ports.contains(&destination.port()) {
-            tcp::forward(stream, Bytes::new(), destination, &self.registry).await;
-            return;
-        }
-        let sniffed = match sniff(&mut stream).await {
+        let looks = if self.opaque_ports.contains(&destination.port()) { Looks::Mesh } else { Looks::Both };
+        let sniffed = match sniff(&mut stream, looks).await {
             Ok(sniffed) => sniffed,
             Err(error) => {
                 tracing::debug!(%destination, error = &error as &dyn std::error::Error, "A client went away");
                 return;
             }
         };
-        if sniffed.protocol == Protocol::Opaque {
-            tcp::forward(stream, sniffed.first, destination, &self.registry).await;
+        if let Some(hello) = sniffed.hello {
+            self.mesh(hello, stream, destination, in_flight).await;
             return;
         }
-        match describe(Connection { destination, edge: OnceLock::new() }) {
+        let http2 = match sniffed.protocol {
+            Protocol::Opaque if sniffed.first.is_empty() => {
+                if let Some((hello, stream)) = tcp::forward_silent(stream, destination, &self.registry).await {
+                    self.mesh(hello, stream, destination, in_flight).await;
+                }
+                return;
+            }
+            Protocol::Opaque => {
+                tcp::forward(stream, sniffed.first, destination, &self.registry).await;
+                return;
+            }
+            Protocol::Http2 => true,
+            Protocol::Http1 => false,
+        };
+        let connection = Connection { destination, client: None, activity: Arc::default(), edge: OnceLock::new() };
+        self.http(stream, sniffed.first, http2, connection, in_flight).await;
+    }
+}
+
+impl Inbound {
+    /// Serves another sidecar.
+    async fn mesh(&self, hello: Hello, stream: TcpStream, destination: SocketAddr, in_flight: InFlight) {
+        let material = match self.credentials.usable() {
+            Ok(material) => material,
+            Err(reason) => {
+                self.credentials.handshakes.count(Direction::Inbound, Err(reason));
+                tracing::warn!(%destination, reason = reason.label(), "Refused a connection of the mesh");
+                reset(&stream);
+                return;
+            }
+        };
+        let accepted = match identity::accept(hello, stream, &material).await {
+            Ok(accepted) => accepted,
+            Err((failed, stream)) => {
+                self.credentials.handshakes.count(Direction::Inbound, Err(failed.reason));
+                tracing::info!(%destination, error = &failed as &dyn std::error::Error, "Refused a connection of the mesh");
+                if let Some(stream) = stream {
+                    identity::linger(stream).await;
+                }
+                return;
+            }
+        };
+        self.credentials.handshakes.count(Direction::Inbound, Ok(()));
+        let Accepted { stream, client, not_after, protocol } = accepted;
+        let http2 = match protocol {
+            MeshProtocol::Tcp => {
+                tcp::forward(stream, Bytes::new(), destination, &self.registry).await;
+                return;
+            }
+            MeshProtocol::Http2 => true,
+            MeshProtocol::Http1 => false,
+        };
+        let activity = Arc::new(Activity::default());
+        let connection =
+            Connection { destination, client: Some(client), activity: activity.clone(), edge: OnceLock::new() };
+        // Sidecars leave connections that they do not use: those of an earlier certificate, and those that have become old. None
+        // is used again that was idle for as long as this.
+        tokio::select! {
+            () = self.http(stream, Bytes::new(), http2, connection, in_flight) => {}
+            () = activity.over(self.idle_limit, not_after) => {
+                tracing::debug!(%destination, "Ended a connection of the mesh that was not used");
+            }
+        }
+    }
+
+    async fn http<S>(&self, stream: S, first: Bytes, http2: bool, connection: Connection, in_flight: InFlight)
+    where
+        S: Socket + fmt::Debug + Send + Sync + 'static,
+    {
+        match describe(connection) {
             Ok(about) => {
-                let http2 = sniffed.protocol == Protocol::Http2;
                 // From here on each request counts for itself, and an idle connection does not.
                 drop(in_flight);
-                self.engine.serve(Downstream::new(stream, sniffed.first, http2, about)).await;
+                self.engine.serve(Downstream::new(stream, first, http2, about)).await;
             }
             Err(error) => tracing::warn!(error = &*error as &dyn std::error::Error, "Could not serve a connection"),
         }

@@ -13,7 +13,7 @@ use crate::{
 pub(crate) fn to_connect(session: &mut Session, ctx: &mut Context, mut error: Box<Error>) -> Box<Error> {
     let again = error.etype == ErrorType::H2Error && ctx.progress.may_retry(session, Fault::Unsent, true);
     if !again {
-        ctx.progress.problem = Some(Problem::Connect);
+        ctx.progress.problem = Some(Problem::of_connecting(&error));
     }
     error.set_retry(again);
     error

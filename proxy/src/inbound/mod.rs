@@ -3,6 +3,7 @@
 mod connection;
 mod context;
 mod fail;
+mod idle;
 mod request;
 mod response;
 mod tcp;
@@ -13,7 +14,7 @@ use async_trait::async_trait;
 use http::{HeaderMap, header};
 use pingora::{
     Error, ErrorType, Result,
-    http::ResponseHeader,
+    http::{RequestHeader, ResponseHeader},
     protocols::Digest,
     proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session},
     upstreams::peer::HttpPeer,
@@ -24,8 +25,8 @@ use self::{connection::Connection, context::Context};
 use crate::{
     accept::Drain,
     engine::{self, Problem},
-    traffic::Registry,
-    upstream::{Http, peer},
+    traffic::{Direction, Registry, Security},
+    upstream::{Http, Transport, peer},
 };
 
 /// The phases of a request that is sent to the application.
@@ -50,6 +51,7 @@ impl ProxyHttp for Phases {
     }
 
     async fn early_request_filter(&self, session: &mut Session, ctx: &mut Context) -> Result<()> {
+        ctx.busy = engine::connection::<Connection>(session).map(|connection| connection.activity.begin());
         request::admit(session, ctx)
     }
 
@@ -58,7 +60,8 @@ impl ProxyHttp for Phases {
             return Err(Error::explain(ErrorType::InternalError, "the connection is not described").into_in());
         };
         ctx.progress.attempts += 1;
-        Ok(peer(connection.destination, Http::of(session.req_header())))
+        let http = Http::of(session.req_header());
+        Ok(peer(connection.destination, http, &Transport::Plain))
     }
 
     async fn connected_to_upstream(
@@ -74,13 +77,24 @@ impl ProxyHttp for Phases {
         Ok(())
     }
 
+    async fn upstream_request_filter(
+        &self,
+        session: &mut Session,
+        request: &mut RequestHeader,
+        _ctx: &mut Context,
+    ) -> Result<()> {
+        // After what clients may have taken out by naming it as an option of their connection.
+        let client = engine::connection::<Connection>(session).and_then(|connection| connection.client.as_ref());
+        engine::name_client(request, client)
+    }
+
     async fn upstream_response_filter(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         response: &mut ResponseHeader,
         ctx: &mut Context,
     ) -> Result<()> {
-        response::upstream(response, ctx);
+        response::upstream(session, response, ctx);
         Ok(())
     }
 
@@ -98,10 +112,10 @@ impl ProxyHttp for Phases {
         &self,
         session: &mut Session,
         response: &mut ResponseHeader,
-        _ctx: &mut Context,
+        ctx: &mut Context,
     ) -> Result<()> {
         engine::without_chunks(session, response);
-        if self.drain.has_begun() {
+        if self.drain.has_begun() || (ctx.leaving && is_outsider(session)) {
             session.set_keepalive(None);
         }
         Ok(())
@@ -114,6 +128,9 @@ impl ProxyHttp for Phases {
         ctx: &mut Context,
         error: Box<Error>,
     ) -> Box<Error> {
+        if is_outsider(session) {
+            session.set_keepalive(None);
+        }
         fail::to_connect(session, ctx, error)
     }
 
@@ -129,7 +146,7 @@ impl ProxyHttp for Phases {
     }
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, ctx: &mut Context) -> FailToProxy {
-        ctx.progress.fail(session, error).await
+        ctx.progress.fail(session, error, &self.registry.errors, Direction::Inbound).await
     }
 
     async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut Context) {
@@ -143,7 +160,8 @@ impl ProxyHttp for Phases {
                 self.registry.find(&connection.key())
             };
             if let Some(edge) = edge {
-                edge.record(answer, latency);
+                let security = connection.client.as_ref().map_or(Security::None, |_client| Security::MutualTls);
+                edge.record(answer, security, latency);
             }
         }
         tracing::trace!(
@@ -169,6 +187,12 @@ impl ProxyHttp for Phases {
     ) -> bool {
         true
     }
+}
+
+/// Whether the client has no sidecar: from nobody but the application does it learn that the pod is about to leave, and that it has
+/// to connect anew. A sidecar hears it from the operator, and keeps a connection for whatever else the pod has to say.
+fn is_outsider(session: &Session) -> bool {
+    engine::connection::<Connection>(session).is_none_or(|connection| connection.client.is_none())
 }
 
 /// Whether the kubelet asks how the application is. Such requests are carried like any other but not counted: they are no traffic

@@ -8,10 +8,11 @@ use tokio::net::TcpStream;
 
 use super::{Phases, tcp};
 use crate::{
-    accept::{Downstream, Drain, Handler, Protocol, sniff},
+    accept::{Downstream, Drain, Handler, Looks, Protocol, sniff},
     engine::{Engine, describe},
+    identity::Credentials,
     policy::{Entry, Policy, Store, Target},
-    traffic::Registry,
+    traffic::{Direction, Registry},
 };
 
 /// The pod, and how its application reads names of Services.
@@ -57,6 +58,7 @@ pub(crate) struct Outbound {
     pub(crate) engine: Engine<Phases>,
     pub(crate) store: Arc<Store>,
     pub(crate) registry: Arc<Registry>,
+    pub(crate) credentials: Arc<Credentials>,
     pub(crate) drain: Drain,
     pub(crate) names: Arc<Names>,
     /// Ports whose protocol is not looked at, whatever the operator says.
@@ -64,6 +66,10 @@ pub(crate) struct Outbound {
 }
 
 impl Handler for Outbound {
+    fn direction(&self) -> Direction {
+        Direction::Outbound
+    }
+
     async fn handle(&self, mut stream: TcpStream, destination: SocketAddr) {
         let in_flight = self.drain.enter();
         let entry = self.store.entry(&Target::Address(destination));
@@ -82,7 +88,7 @@ impl Handler for Outbound {
             tcp::forward(self, stream, Bytes::new(), destination, policy.as_ref()).await;
             return;
         }
-        let sniffed = match sniff(&mut stream).await {
+        let sniffed = match sniff(&mut stream, Looks::Http).await {
             Ok(sniffed) => sniffed,
             Err(error) => {
                 tracing::debug!(%destination, error = &error as &dyn std::error::Error, "A client went away");

@@ -8,6 +8,7 @@ use crate::{
     engine::Progress,
     policy::Occupied,
     traffic::{Edge, Registry},
+    upstream::HandshakeLimit,
 };
 
 /// One request of the application.
@@ -20,6 +21,10 @@ pub(crate) struct Context {
     pub(crate) port: u16,
     /// Where the current attempt goes.
     pub(crate) hop: Option<Hop>,
+    /// The current attempt needs a handshake, unless there is a connection already; this ends it in time.
+    pub(crate) handshake: Option<Arc<HandshakeLimit>>,
+    /// The current attempt goes to a sidecar.
+    pub(crate) is_mesh: bool,
     /// Endpoints that did not take the request.
     pub(crate) tried: Vec<SocketAddr>,
     /// Counts at the endpoint of the current attempt.
@@ -28,7 +33,16 @@ pub(crate) struct Context {
 
 impl Context {
     pub(crate) fn new(in_flight: InFlight) -> Self {
-        Self { progress: Progress::new(in_flight), route: None, port: 0, hop: None, tried: Vec::new(), occupied: None }
+        Self {
+            progress: Progress::new(in_flight),
+            route: None,
+            port: 0,
+            hop: None,
+            handshake: None,
+            is_mesh: false,
+            tried: Vec::new(),
+            occupied: None,
+        }
     }
 
     /// The request is sent to `hop` now.
@@ -45,7 +59,7 @@ impl Context {
     pub(crate) fn give_up_endpoint(&mut self) {
         self.occupied = None;
         if let Some(hop) = self.hop.take() {
-            hop.fail();
+            hop.refuse();
             self.tried.push(hop.address());
         }
     }

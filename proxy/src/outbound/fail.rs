@@ -22,7 +22,7 @@ pub(crate) fn to_connect(
     }
     let again = ctx.progress.may_retry(session, Fault::Unsent, false) && ctx.has_another();
     if !again {
-        ctx.progress.problem = Some(Problem::Connect);
+        ctx.progress.problem = Some(Problem::of_connecting(&error));
     }
     error.set_retry(again);
     error
@@ -36,9 +36,29 @@ pub(crate) fn while_proxying(
     ctx: &mut Context,
     reused: bool,
 ) -> Box<Error> {
+    let fault = fault_of(&error);
     // Whether this may be tried again was decided when it was found out.
-    let again = error.etype == NOT_DELIVERED || ctx.progress.may_retry(session, fault_of(&error), reused);
+    let again = error.etype == NOT_DELIVERED || ctx.progress.may_retry(session, fault, reused);
+    // That an idle connection has come to its end says nothing about its endpoint, nor does what the client does.
+    if fault.blames_server()
+        && !reused
+        && let Some(hop) = &ctx.hop
+    {
+        hop.fail();
+    }
     tracing::debug!(endpoint = %peer, again, error = &*error as &dyn std::error::Error, "A request failed");
+    error.set_retry(again);
+    error
+}
+
+/// The endpoint's sidecar did not believe this proxy: it has looked at nothing that was sent, and another may believe.
+pub(crate) fn refused(session: &mut Session, mut error: Box<Error>, ctx: &mut Context) -> Box<Error> {
+    tracing::debug!(error = &*error as &dyn std::error::Error, "An endpoint refused this proxy");
+    ctx.give_up_endpoint();
+    let again = ctx.progress.may_retry(session, Fault::Unprocessed, false) && ctx.has_another();
+    if !again {
+        ctx.progress.problem = Some(Problem::Handshake);
+    }
     error.set_retry(again);
     error
 }

@@ -15,7 +15,8 @@ use async_trait::async_trait;
 use http::HeaderMap;
 use pingora::{
     Error, Result,
-    http::ResponseHeader,
+    http::{RequestHeader, ResponseHeader},
+    protocols::Digest,
     proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session},
     upstreams::peer::HttpPeer,
 };
@@ -25,8 +26,9 @@ use self::context::Context;
 use crate::{
     accept::Drain,
     engine::{self, Problem},
+    identity::{Credentials, Reason},
     policy::Store,
-    traffic::Registry,
+    traffic::{Direction, Registry, Security},
 };
 
 /// The phases of a request that the application sends.
@@ -34,12 +36,13 @@ use crate::{
 pub(crate) struct Phases {
     store: Arc<Store>,
     registry: Arc<Registry>,
+    credentials: Arc<Credentials>,
     drain: Drain,
 }
 
 impl Phases {
-    pub(crate) fn new(store: Arc<Store>, registry: Arc<Registry>, drain: Drain) -> Self {
-        Self { store, registry, drain }
+    pub(crate) fn new(store: Arc<Store>, registry: Arc<Registry>, credentials: Arc<Credentials>, drain: Drain) -> Self {
+        Self { store, registry, credentials, drain }
     }
 }
 
@@ -61,7 +64,35 @@ impl ProxyHttp for Phases {
     }
 
     async fn upstream_peer(&self, session: &mut Session, ctx: &mut Context) -> Result<Box<HttpPeer>> {
-        upstream_peer::choose(session, ctx)
+        upstream_peer::choose(&self.credentials, session, ctx)
+    }
+
+    async fn connected_to_upstream(
+        &self,
+        _session: &mut Session,
+        reused: bool,
+        _peer: &HttpPeer,
+        _fd: std::os::fd::RawFd,
+        _digest: Option<&Digest>,
+        ctx: &mut Context,
+    ) -> Result<()> {
+        if let Some(limit) = ctx.handshake.take() {
+            limit.stop();
+            if !reused {
+                self.credentials.handshakes.count(Direction::Outbound, Ok(()));
+            }
+        }
+        Ok(())
+    }
+
+    async fn upstream_request_filter(
+        &self,
+        _session: &mut Session,
+        request: &mut RequestHeader,
+        _ctx: &mut Context,
+    ) -> Result<()> {
+        // Who the client is, the connection proves; the application has nothing to say about it.
+        engine::name_client(request, None)
     }
 
     async fn upstream_response_filter(
@@ -103,7 +134,16 @@ impl ProxyHttp for Phases {
         ctx: &mut Context,
         error: Box<Error>,
     ) -> Box<Error> {
-        fail::to_connect(session, peer, ctx, error)
+        let refused = ctx.handshake.take().filter(|_| upstream_peer::is_handshake(&error));
+        let reason = refused.map(|limit| limit.reason(&error));
+        let error = fail::to_connect(session, peer, ctx, error);
+        if let Some(reason) = reason {
+            self.credentials.handshakes.fail_with(peer, reason);
+            if !error.retry() {
+                ctx.progress.problem = Some(Problem::Handshake);
+            }
+        }
+        error
     }
 
     fn error_while_proxy(
@@ -114,17 +154,22 @@ impl ProxyHttp for Phases {
         ctx: &mut Context,
         reused: bool,
     ) -> Box<Error> {
+        if ctx.is_mesh && !reused && upstream_peer::is_refusal(&error) {
+            self.credentials.handshakes.fail_with(peer, Reason::Refused);
+            return fail::refused(session, error, ctx);
+        }
         fail::while_proxying(peer, session, error, ctx, reused)
     }
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, ctx: &mut Context) -> FailToProxy {
-        ctx.progress.fail(session, error).await
+        ctx.progress.fail(session, error, &self.registry.errors, Direction::Outbound).await
     }
 
     async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut Context) {
         let (answer, latency) = ctx.progress.outcome(session, error);
         if let Some(edge) = ctx.edge(&self.registry) {
-            edge.record(answer, latency);
+            let security = if ctx.is_mesh { Security::MutualTls } else { Security::None };
+            edge.record(answer, security, latency);
         }
         tracing::trace!(
             status = answer.status,

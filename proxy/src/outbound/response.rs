@@ -2,7 +2,7 @@
 
 use pingora::{Error, ErrorType, Result, http::ResponseHeader, proxy::Session};
 
-use super::{connection::Connection, context::Context, route::Hop};
+use super::{connection::Connection, context::Context};
 use crate::{
     engine::{self, ERROR_HEADER, Problem},
     upstream::Fault,
@@ -15,11 +15,9 @@ pub(crate) const NOT_DELIVERED: ErrorType = ErrorType::Custom("NotDelivered");
 /// connection to itself does not pass by the inbound side: there it is the application that speaks.
 pub(crate) fn upstream(session: &mut Session, response: &mut ResponseHeader, ctx: &mut Context) -> Result<()> {
     let names = engine::connection::<Connection>(session).map(|connection| &*connection.names);
-    let by_sidecar =
-        |hop: &Hop| hop.is_meshed() && !names.is_some_and(|names| hop.is_pod(&names.namespace, &names.pod));
-    let not_delivered = ctx.hop.as_ref().is_some_and(by_sidecar)
-        && response.headers.get(ERROR_HEADER).is_some_and(|reason| reason == Problem::Connect.reason());
-    if not_delivered && ctx.progress.may_retry(session, Fault::Unprocessed, false) {
+    let by_sidecar = ctx.hop.as_ref().is_some_and(|hop| hop.sidecar(names).is_some());
+    let said = response.headers.get(ERROR_HEADER).filter(|_| by_sidecar);
+    if said.is_some_and(Problem::says_undelivered) && ctx.progress.may_retry(session, Fault::Unprocessed, false) {
         let hop = ctx.hop.clone();
         ctx.give_up_endpoint();
         if ctx.has_another() {
@@ -27,8 +25,14 @@ pub(crate) fn upstream(session: &mut Session, response: &mut ResponseHeader, ctx
         }
         // The last endpoint: its answer is as good as any.
         ctx.hop = hop;
+    } else if let Some(hop) = &ctx.hop {
+        match said {
+            Some(reason) if Problem::blames_server(reason) => hop.fail(),
+            _ if response.status.is_informational() => {}
+            _ => hop.succeed(),
+        }
     }
-    ctx.progress.answered(response);
+    ctx.progress.answered(session, response);
     engine::forwardable_response(response);
     Ok(())
 }

@@ -2,10 +2,12 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
+use super::connection::Names;
 use crate::{
-    policy::{Policy, Seat, ServicePolicy},
+    identity::{Credentials, Reason},
+    policy::{Identity, Policy, Seat, ServicePolicy, live::Load},
     traffic::{Direction, Edge, EdgeKey, Registry},
-    upstream::least_loaded,
+    upstream::{Mesh, Transport, least_loaded},
 };
 
 /// Where a request or connection goes. It was decided once; every attempt keeps to it.
@@ -92,16 +94,30 @@ impl Hop {
         }
     }
 
-    /// It did not take a request.
+    /// It did not take a request or connection.
+    pub(crate) fn refuse(&self) {
+        self.note(Load::refuse);
+    }
+
+    /// It took a request and failed.
     pub(crate) fn fail(&self) {
+        self.note(Load::fail);
+    }
+
+    /// It answered a request, or took a connection.
+    pub(crate) fn succeed(&self) {
+        self.note(Load::succeed);
+    }
+
+    fn note(&self, what: impl FnOnce(&Load)) {
         match self {
-            Self::Seat(seat) => seat.load.fail(),
+            Self::Seat(seat) => what(&seat.load),
             Self::Address(_) => {}
         }
     }
 
     /// Whether this is the pod `name` of `namespace`.
-    pub(crate) fn is_pod(&self, namespace: &str, name: &str) -> bool {
+    fn is_pod(&self, namespace: &str, name: &str) -> bool {
         match self {
             Self::Seat(seat) => {
                 let workload = seat.endpoint.workload.as_ref();
@@ -111,11 +127,32 @@ impl Hop {
         }
     }
 
-    /// Whether a sidecar stands at the other end.
-    pub(crate) fn is_meshed(&self) -> bool {
+    /// Who the sidecar at the other end must prove to be; `None` when there is none.
+    fn identity(&self) -> Option<&Arc<Identity>> {
         match self {
-            Self::Seat(seat) => seat.endpoint.meshed,
-            Self::Address(_) => false,
+            Self::Seat(seat) => seat.endpoint.identity.as_ref(),
+            Self::Address(_) => None,
         }
+    }
+
+    /// Who the sidecar must prove to be that stands on the way of the pod with these names to the other end. There is none on a
+    /// pod's way to itself.
+    pub(crate) fn sidecar(&self, names: Option<&Names>) -> Option<&Arc<Identity>> {
+        let is_own = names.is_some_and(|names| self.is_pod(&names.namespace, &names.pod));
+        self.identity().filter(|_| !is_own)
+    }
+
+    /// How it is spoken with.
+    ///
+    /// # Errors
+    /// When it takes a proof of who this proxy is, and there is none: then it is not spoken with at all.
+    pub(crate) fn transport(&self, credentials: &Credentials, names: Option<&Names>) -> Result<Transport, Reason> {
+        Ok(match self.sidecar(names) {
+            None => Transport::Plain,
+            Some(expected) => {
+                let (material, limit) = (credentials.usable()?, Arc::default());
+                Transport::Mesh(Mesh { material, expected: expected.clone(), limit })
+            }
+        })
     }
 }

@@ -12,7 +12,8 @@ use super::{
 use crate::{
     accept::{reset, splice},
     policy::Policy,
-    upstream::{MAX_ATTEMPTS, connect},
+    traffic::Direction,
+    upstream::{MAX_ATTEMPTS, NotConnected, Transport, connect_bytes},
 };
 
 /// Passes a connection on, after `first`, until both sides have ended. A connection that cannot be passed on is reset, which
@@ -31,8 +32,27 @@ pub(crate) async fn forward(
             Hop::Seat(seat) => Some(seat.load.occupy()),
             Hop::Address(_) => None,
         };
-        match connect(hop.address()).await {
+        let transport = match hop.transport(&outbound.credentials, Some(&outbound.names)) {
+            Ok(transport) => transport,
+            Err(reason) => {
+                outbound.credentials.handshakes.count(Direction::Outbound, Err(reason));
+                tracing::warn!(%destination, reason = reason.label(), "No connection of the mesh");
+                break;
+            }
+        };
+        let connected = connect_bytes(hop.address(), &transport).await;
+        if matches!(transport, Transport::Mesh(_)) {
+            match &connected {
+                Ok(_) => outbound.credentials.handshakes.count(Direction::Outbound, Ok(())),
+                Err(NotConnected::Handshake(failed)) => {
+                    outbound.credentials.handshakes.fail_with(hop.address(), failed.reason);
+                }
+                Err(NotConnected::Unreachable(_)) => {}
+            }
+        }
+        match connected {
             Ok(server) => {
+                hop.succeed();
                 let open = route.edge(&outbound.registry, Some(&hop), destination.port()).open();
                 if let Err(error) = splice(client, &first, server, &open).await {
                     tracing::debug!(%destination, error = &error as &dyn std::error::Error, "A connection broke");
@@ -41,7 +61,7 @@ pub(crate) async fn forward(
             }
             Err(error) => {
                 tracing::debug!(endpoint = %hop.address(), error = &error as &dyn std::error::Error, "Could not connect");
-                hop.fail();
+                hop.refuse();
                 tried.push(hop.address());
             }
         }

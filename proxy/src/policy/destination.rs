@@ -2,6 +2,8 @@
 
 use std::{fmt, net::SocketAddr, num::NonZeroU16, sync::Arc};
 
+use weft_policy::identity::SpiffeId;
+
 /// Where the traffic to one target goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Destination {
@@ -72,10 +74,22 @@ pub(crate) struct Endpoint {
     pub(crate) workload: Option<Workload>,
     /// Name of the pod in the workload's namespace; may be empty.
     pub(crate) pod: Arc<str>,
-    /// The pod has a sidecar.
-    pub(crate) meshed: bool,
-    /// SPIFFE ID of the pod; empty when it is not meshed.
-    pub(crate) identity: Arc<str>,
+    /// Who the pod's sidecar must prove to be; `None` when the pod has no sidecar.
+    pub(crate) identity: Option<Arc<Identity>>,
+}
+
+/// Who a sidecar must prove to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Identity {
+    pub(crate) id: SpiffeId,
+    /// What stands for it in TLS, which is never empty.
+    pub(crate) server_name: Box<str>,
+}
+
+impl From<SpiffeId> for Identity {
+    fn from(id: SpiffeId) -> Self {
+        Self { server_name: id.server_name().into(), id }
+    }
 }
 
 /// A port of a pod that the application addressed by itself.

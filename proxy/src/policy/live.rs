@@ -1,19 +1,22 @@
-//! Destinations in use: whose turn it is, and how busy each endpoint is.
+//! Destinations in use: whose turn it is, how busy each endpoint is, and how well.
 
 use std::{
     collections::HashMap,
     net::SocketAddr,
     num::NonZeroU16,
     sync::{
-        Arc, LazyLock, OnceLock,
-        atomic::{AtomicU32, AtomicU64, Ordering},
+        Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
 
 use weft_policy::split::{InvalidWeights, Schedule};
 
-use super::{Backend, Destination, Endpoint, Service, ServiceName, Split};
+use super::{
+    Backend, Destination, Endpoint, Service, ServiceName, Split,
+    outlier::{Record, Standing},
+};
 use crate::{traffic::Edge, upstream::chance};
 
 /// Where the traffic to one target goes, ready to be asked on every request.
@@ -66,12 +69,16 @@ pub(crate) struct Seat {
 /// How long an endpoint that did not take a request is asked only when there is no other.
 const FAILED_FOR: Duration = Duration::from_secs(5);
 
-/// Requests and connections that an endpoint is busy with, and whether it takes any.
+/// Requests and connections that an endpoint is busy with, whether it takes any, and what came of them.
 #[derive(Debug, Default)]
 pub(crate) struct Load {
     busy: AtomicU32,
     /// When it may be asked again, as [`uptime_milliseconds`]; 0 when it never failed.
     failed_until: AtomicU64,
+    /// What its requests have come to.
+    record: Mutex<Record>,
+    /// There is something in the record that a success would change, or that is to be minded.
+    noted: AtomicBool,
 }
 
 /// One of the requests that an endpoint is busy with, until dropped.
@@ -106,8 +113,41 @@ impl Load {
     }
 
     /// The endpoint did not take a request.
-    pub(crate) fn fail(&self) {
+    pub(crate) fn refuse(&self) {
         self.failed_until.store(uptime_milliseconds() + FAILED_FOR.as_millis() as u64, Ordering::Relaxed);
+        self.fail();
+    }
+
+    /// The endpoint took a request and failed.
+    pub(crate) fn fail(&self) {
+        let mut record = self.record();
+        record.fail(uptime());
+        // Under the lock, so that it never says less than the record.
+        self.noted.store(true, Ordering::Relaxed);
+    }
+
+    /// The endpoint answered a request.
+    pub(crate) fn succeed(&self) {
+        if self.noted.load(Ordering::Relaxed) {
+            let mut record = self.record();
+            record.succeed(uptime());
+            let in_service = record.standing(uptime()) == Standing::InService;
+            self.noted.store(!in_service, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether the endpoint may be asked.
+    pub(crate) fn standing(&self) -> Standing {
+        if self.noted.load(Ordering::Relaxed) { self.record().standing(uptime()) } else { Standing::InService }
+    }
+
+    /// Whether the caller's request is the one that finds out whether an ejected endpoint is well again.
+    pub(crate) fn probe(&self) -> bool {
+        self.record().probe(uptime())
+    }
+
+    fn record(&self) -> MutexGuard<'_, Record> {
+        self.record.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether the endpoint did not take a request a moment ago. It is not busy then, but no good choice.
@@ -117,9 +157,13 @@ impl Load {
 }
 
 /// Since the first call.
-fn uptime_milliseconds() -> u64 {
+fn uptime() -> Duration {
     static START: LazyLock<Instant> = LazyLock::new(Instant::now);
-    START.elapsed().as_millis() as u64
+    START.elapsed()
+}
+
+fn uptime_milliseconds() -> u64 {
+    uptime().as_millis() as u64
 }
 
 impl Drop for Occupied {

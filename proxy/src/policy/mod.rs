@@ -2,14 +2,16 @@
 
 mod destination;
 pub(crate) mod live;
+mod outlier;
 mod store;
 mod target;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use self::{
-    destination::{Backend, Destination, Endpoint, PodPort, Service, ServiceName, Split, Workload},
+    destination::{Backend, Destination, Endpoint, Identity, PodPort, Service, ServiceName, Split, Workload},
     live::{Occupied, Policy, Seat, ServicePolicy},
+    outlier::{Standing, left_out},
     store::{Applied, Entry, Refusal, Store, Stream},
     target::Target,
 };

@@ -13,7 +13,7 @@ fn name(name: &str) -> ServiceName {
 }
 
 fn endpoint(address: &str) -> Endpoint {
-    Endpoint { address: address.parse().unwrap(), workload: None, pod: "".into(), meshed: false, identity: "".into() }
+    Endpoint { address: address.parse().unwrap(), workload: None, pod: "".into(), identity: None }
 }
 
 fn service(backends: &[(&str, u64, &[&str])]) -> Destination {

@@ -20,6 +20,12 @@ pub(crate) const GRPC_UNKNOWN: u16 = 2;
 pub(crate) const GRPC_UNAVAILABLE: u16 = 14;
 /// `grpc-status` of a call that its client gave up.
 pub(crate) const GRPC_CANCELLED: u16 = 1;
+/// `grpc-status` of a call for which there was not enough time.
+pub(crate) const GRPC_DEADLINE_EXCEEDED: u16 = 4;
+/// `grpc-status` of a call that asked for too much.
+pub(crate) const GRPC_RESOURCE_EXHAUSTED: u16 = 8;
+/// `grpc-status` of a call that is none, or that the proxy failed on.
+pub(crate) const GRPC_INTERNAL: u16 = 13;
 /// UNAUTHENTICATED, the highest `grpc-status` that is defined.
 const GRPC_LAST: u16 = 16;
 

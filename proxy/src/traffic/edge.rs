@@ -17,12 +17,20 @@ use super::{
 use crate::policy::{ServiceName, Workload};
 
 /// Which way the requests go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Direction {
     /// From this pod's application to others.
     Outbound,
     /// To this pod's application from others.
     Inbound,
+}
+
+/// Whether both sides of a request have proved who they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Security {
+    /// There was no sidecar on the other side.
+    None,
+    MutualTls,
 }
 
 /// What an edge is told from others by.
@@ -55,7 +63,7 @@ pub(crate) struct Edge {
     pub(crate) key: EdgeKey,
     /// A handful of different answers, so that looking through them is quicker than hashing. The lock is taken for writing only
     /// when a new one is met.
-    answers: RwLock<Vec<(Answer, AtomicU64)>>,
+    answers: RwLock<Vec<(Answer, Security, AtomicU64)>>,
     pub(crate) latencies: Latencies,
     pub(crate) tcp: Tcp,
 }
@@ -81,33 +89,34 @@ impl Edge {
     }
 
     /// Counts a request.
-    pub(crate) fn record(&self, answer: Answer, latency: Duration) {
+    pub(crate) fn record(&self, answer: Answer, security: Security, latency: Duration) {
         self.latencies.record(latency);
+        let is_it = |(known, how, _): &&(Answer, Security, AtomicU64)| (*known, *how) == (answer, security);
         {
             let answers = self.answers.read().unwrap_or_else(PoisonError::into_inner);
-            if let Some((_, count)) = answers.iter().find(|(known, _)| *known == answer) {
+            if let Some((_, _, count)) = answers.iter().find(is_it) {
                 count.fetch_add(1, Ordering::Relaxed);
                 return;
             }
         }
         let mut answers = self.answers.write().unwrap_or_else(PoisonError::into_inner);
-        match answers.iter().find(|(known, _)| *known == answer) {
-            Some((_, count)) => {
+        match answers.iter().find(is_it) {
+            Some((_, _, count)) => {
                 count.fetch_add(1, Ordering::Relaxed);
             }
-            None => answers.push((answer, AtomicU64::new(1))),
+            None => answers.push((answer, security, AtomicU64::new(1))),
         }
     }
 
-    /// How often each answer was given.
-    pub(crate) fn answers(&self) -> Vec<(Answer, u64)> {
+    /// How often each answer was given, over each kind of connection.
+    pub(crate) fn answers(&self) -> Vec<(Answer, Security, u64)> {
         let answers = self.answers.read().unwrap_or_else(PoisonError::into_inner);
-        answers.iter().map(|(answer, count)| (*answer, count.load(Ordering::Relaxed))).collect()
+        answers.iter().map(|(answer, how, count)| (*answer, *how, count.load(Ordering::Relaxed))).collect()
     }
 
     /// A number that grows whenever any other of the edge's does.
     pub(crate) fn revision(&self) -> u64 {
-        let requests: u64 = self.answers().iter().map(|(_, count)| count).sum();
+        let requests: u64 = self.answers().iter().map(|(_, _, count)| count).sum();
         requests + self.tcp.opened() + self.tcp.closed() + self.tcp.received_bytes() + self.tcp.sent_bytes()
     }
 

@@ -45,7 +45,7 @@ impl Reports {
 
     fn totals(&self, edge: &Edge) -> v1::EdgeTotals {
         let (mut success, mut failure, mut status_classes) = (0, 0, BTreeMap::new());
-        for (answer, count) in edge.answers() {
+        for (answer, _security, count) in edge.answers() {
             *(if answer.is_success() { &mut success } else { &mut failure }) += count;
             *status_classes.entry(u32::from(answer.class())).or_default() += count;
         }
@@ -96,15 +96,15 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::traffic::{Answer, EdgeKey};
+    use crate::traffic::{Answer, EdgeKey, Security};
 
     #[test]
     fn reports_everything_once_and_then_what_changed() {
         let registry = Arc::new(Registry::default());
         let edge = |port| registry.edge(EdgeKey::of_port(Direction::Inbound, port));
         let ok = Answer { status: 200, ..Answer::default() };
-        edge(1).record(ok, Duration::from_millis(1));
-        edge(2).record(ok, Duration::from_millis(1));
+        edge(1).record(ok, Security::None, Duration::from_millis(1));
+        edge(2).record(ok, Security::None, Duration::from_millis(1));
         let reports = || Reports::new(registry.clone(), "web-1".into(), Instant::now(), [1000, 5000].into());
         let summary = |report: v1::TrafficReport| -> Vec<(u32, u64)> {
             report.edges.iter().map(|edge| (edge.port, edge.success)).collect()
@@ -113,8 +113,8 @@ mod tests {
         let mut first = reports();
         assert_eq!(summary(first.next()), [(1, 1), (2, 1)]);
         assert_eq!(summary(first.next()), []);
-        edge(2).record(ok, Duration::from_millis(1));
-        edge(3).record(ok, Duration::from_millis(1));
+        edge(2).record(ok, Security::None, Duration::from_millis(1));
+        edge(3).record(ok, Security::None, Duration::from_millis(1));
         assert_eq!(summary(first.next()), [(2, 2), (3, 1)]);
         assert_eq!(summary(reports().next()), [(1, 1), (2, 2), (3, 1)], "a new stream starts with everything");
     }
@@ -126,7 +126,7 @@ mod tests {
         for (status, grpc, milliseconds) in
             [(200, None, 1), (404, None, 2), (503, None, 9), (0, None, 1), (200, Some(14), 1)]
         {
-            edge.record(Answer { status, grpc, broken: false }, Duration::from_millis(milliseconds));
+            edge.record(Answer { status, grpc, broken: false }, Security::None, Duration::from_millis(milliseconds));
         }
         let open = edge.open();
         open.received(10);

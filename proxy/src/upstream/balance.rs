@@ -3,21 +3,33 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use super::chance;
-use crate::policy::Seat;
+use crate::policy::{Seat, Standing, left_out};
 
 /// The less busy of two random endpoints that are not among `tried`; `None` when there is no other. One that failed a moment ago
-/// is taken only when all others did, too.
+/// is taken only when all others did, too; one that was ejected, when its time has come or there is no other.
 ///
 /// Two choices keep the busiest endpoint within a constant of the average, and need no look at all the others (Mitzenmacher,
 /// "The Power of Two Choices in Randomized Load Balancing").
 pub(crate) fn least_loaded<'a>(seats: &'a [Arc<Seat>], tried: &[SocketAddr]) -> Option<&'a Arc<Seat>> {
     if tried.is_empty() {
         let seat = of_two(seats.len(), |index| &seats[index])?;
-        if !seat.load.has_failed() {
+        if !seat.load.has_failed() && seat.load.standing() == Standing::InService {
             return Some(seat);
         }
     }
-    let mut left: Vec<&Arc<Seat>> = seats.iter().filter(|seat| !tried.contains(&seat.endpoint.address)).collect();
+    let is_left = |seat: &Arc<Seat>| !tried.contains(&seat.endpoint.address);
+    let standings: Vec<Standing> = seats.iter().map(|seat| seat.load.standing()).collect();
+    for (seat, standing) in seats.iter().zip(&standings) {
+        if *standing == Standing::Probe && is_left(seat) && seat.load.probe() {
+            return Some(seat);
+        }
+    }
+    let left_out = left_out(&standings);
+    let mut left: Vec<&Arc<Seat>> =
+        seats.iter().zip(&left_out).filter(|(seat, out)| is_left(seat) && !**out).map(|(seat, _)| seat).collect();
+    if left.is_empty() {
+        left = seats.iter().filter(|seat| is_left(seat)).collect();
+    }
     if left.iter().any(|seat| !seat.load.has_failed()) {
         left.retain(|seat| !seat.load.has_failed());
     }
@@ -52,7 +64,7 @@ mod tests {
             let load = Arc::new(Load::default());
             busy.extend((0..*requests).map(|_| load.occupy()));
             let address = SocketAddr::from(([10, 0, 0, 1], 1 + index as u16));
-            let endpoint = Endpoint { address, workload: None, pod: "".into(), meshed: false, identity: "".into() };
+            let endpoint = Endpoint { address, workload: None, pod: "".into(), identity: None };
             Arc::new(Seat { endpoint, load, edge: OnceLock::new() })
         });
         (seats.collect(), busy)
@@ -77,10 +89,43 @@ mod tests {
         ] {
             let (seats, _busy) = seats(loads);
             for index in failed {
-                seats[*index].load.fail();
+                seats[*index].load.refuse();
             }
             assert_eq!(ports(&seats, tried), want, "{name}");
         }
+    }
+
+    #[test]
+    fn takes_one_that_was_ejected_only_when_too_few_are_left() {
+        for (name, loads, ejected, tried, want) in [
+            ("one", &[0, 3, 3][..], &[0][..], &[][..], &[2, 3][..]),
+            ("more than half", &[0, 0, 0], &[0, 1], &[], &[1, 2, 3]),
+            ("alone", &[0], &[0], &[], &[1]),
+            ("all others tried", &[0, 0], &[0], &[2], &[1]),
+        ] {
+            let (seats, _busy) = seats(loads);
+            for index in ejected {
+                (0..5).for_each(|_| seats[*index].load.fail());
+            }
+            let found = ports(&seats, tried);
+            if name == "more than half" {
+                // Which of the two was ejected last, and stays away, is a matter of nanoseconds.
+                assert_eq!(found.len(), 2, "{name}: {found:?}");
+                assert!(found.contains(&3), "{name}: {found:?}");
+            } else {
+                assert_eq!(found, want, "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_success_has_failures_forgotten() {
+        let (seats, _busy) = seats(&[0, 3, 3]);
+        for _ in 0..4 {
+            (0..4).for_each(|_| seats[0].load.fail());
+            seats[0].load.succeed();
+        }
+        assert_eq!(ports(&seats, &[]), [1, 2, 3]);
     }
 
     #[test]

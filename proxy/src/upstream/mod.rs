@@ -3,11 +3,13 @@
 mod balance;
 pub(crate) mod chance;
 mod connect;
+mod limit;
 mod retry;
 mod upgrade;
 
 pub(crate) use self::{
     balance::least_loaded,
-    connect::{Http, connect, peer},
+    connect::{Http, Mesh, NotConnected, Transport, connect, connect_bytes, peer},
+    limit::HandshakeLimit,
     retry::{Attempt, Fault, MAX_ATTEMPTS, fault_of, may_retry},
 };

@@ -19,6 +19,13 @@ pub(crate) enum Fault {
     Other,
 }
 
+impl Fault {
+    /// Whether an endpoint that does this again and again is better left alone.
+    pub(crate) fn blames_server(self) -> bool {
+        matches!(self, Self::Unsent | Self::Broken)
+    }
+}
+
 /// An attempt that failed.
 #[derive(Debug, Clone)]
 pub(crate) struct Attempt<'a> {

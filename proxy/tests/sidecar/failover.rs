@@ -16,7 +16,8 @@ use tokio::{
 use weft_proxy_api::v1;
 
 use crate::support::{
-    CLUSTER_IP, Client, Operator, Proxy, Server, endpoint, get, meshed, refusing, request, service, target, text,
+    A_DAY, CLUSTER_IP, Client, Operator, Proxy, Server, Suit, endpoint, get, identity, mesh_server, meshed, refusing,
+    request, service, target, text,
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -38,13 +39,14 @@ async fn a_refused_connection_goes_to_another_endpoint() {
 #[tokio::test(flavor = "multi_thread")]
 async fn says_why_there_is_no_answer() {
     let (dead, _keep) = refusing();
-    for (name, endpoints, want) in [("no endpoints", vec![], "no-endpoints"), ("dead", vec![endpoint(dead)], "connect")]
+    for (name, endpoints, status, want) in
+        [("no endpoints", vec![], 503, "no-endpoints"), ("dead", vec![endpoint(dead)], 502, "connect")]
     {
         let operator = Operator::start().await;
         operator.say(target(CLUSTER_IP), service(&[("web", 1, endpoints)]));
         let proxy = Proxy::start(&operator).await.ready().await;
         let answer = Client::connect(proxy.outbound).await.send(get("/")).await;
-        assert_eq!((answer.status, answer.header("weft-error")), (503, Some(want)), "{name}");
+        assert_eq!((answer.status, answer.header("weft-error")), (status, Some(want)), "{name}");
 
         let mut call = request("POST", "/pkg.Service/Method", "");
         call.headers_mut().insert("content-type", "application/grpc".parse().unwrap());
@@ -52,6 +54,13 @@ async fn says_why_there_is_no_answer() {
         assert_eq!((answer.status, answer.header("grpc-status")), (200, Some("14")), "{name}");
         assert!(answer.header("grpc-message").is_some(), "{name}");
     }
+}
+
+/// Something that speaks with sidecars as a sidecar does, and says what `server` says.
+pub(crate) async fn sidecar(operator: &Operator, server: &Server) -> SocketAddr {
+    let issuer = operator.issuer();
+    let certificate = Some(issuer.member(&identity("web"), A_DAY));
+    mesh_server(server.address, Suit { certificate, believes: &issuer, alpn: "h2,http/1.1" }).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -67,15 +76,18 @@ async fn a_sidecar_that_could_not_deliver_is_believed_and_an_application_is_not(
     };
     type Make = fn(SocketAddr) -> v1::Endpoint;
     let own_pod: Make = |address| v1::Endpoint { pod: "client-1".to_owned(), ..meshed(address) };
-    for (name, endpoint, retried) in [
-        ("a sidecar", meshed as Make, true),
-        ("an application", endpoint, false),
-        ("the pod's own application", own_pod, false),
+    for (name, endpoint, in_mesh, retried) in [
+        ("a sidecar", meshed as Make, true, true),
+        ("an application", endpoint, false, false),
+        ("the pod's own application", own_pod, false, false),
     ] {
         let (bad, good) = (undelivered().await, Server::named("good").await);
         let operator = Operator::start().await;
-        let endpoints = [&bad, &good].map(|server| endpoint(server.address));
-        operator.say(target(CLUSTER_IP), service(&[("web", 1, endpoints.to_vec())]));
+        let addresses = match in_mesh {
+            true => [sidecar(&operator, &bad).await, sidecar(&operator, &good).await],
+            false => [bad.address, good.address],
+        };
+        operator.say(target(CLUSTER_IP), service(&[("web", 1, addresses.map(endpoint).to_vec())]));
         let proxy = Proxy::start(&operator).await.ready().await;
         let mut client = Client::connect(proxy.outbound).await;
         let mut failed = 0;
@@ -99,7 +111,7 @@ async fn the_last_sidecars_word_reaches_the_client() {
         })
     })
     .await;
-    operator.say(target(CLUSTER_IP), service(&[("web", 1, vec![meshed(bad.address)])]));
+    operator.say(target(CLUSTER_IP), service(&[("web", 1, vec![meshed(sidecar(&operator, &bad).await)])]));
     let proxy = Proxy::start(&operator).await.ready().await;
     let answer = Client::connect(proxy.outbound).await.send(get("/")).await;
     assert_eq!((answer.status, answer.header("weft-error")), (503, Some("connect")));
@@ -198,7 +210,7 @@ async fn two_sidecars_find_the_pod_whose_application_lives() {
     let (dead, _keep) = refusing();
     let operator = Operator::start().await;
     let server_side = |application: SocketAddr| Proxy::with(&operator, application, application, |_| {});
-    let (of_alive, of_dead) = (server_side(alive.address).await, server_side(dead).await);
+    let (of_alive, of_dead) = (server_side(alive.address).await.ready().await, server_side(dead).await.ready().await);
     let endpoints = vec![meshed(of_alive.inbound), meshed(of_dead.inbound)];
     operator.say(target(CLUSTER_IP), service(&[("web", 1, endpoints)]));
     let proxy = Proxy::start(&operator).await.ready().await;

@@ -20,7 +20,7 @@ async fn says_when_a_request_could_not_be_delivered() {
     let operator = Operator::start().await;
     let proxy = Proxy::with(&operator, dead, dead, |_| {}).await;
     let answer = Client::connect(proxy.inbound).await.send(request("POST", "/", "x")).await;
-    assert_eq!((answer.status, answer.header("weft-error")), (503, Some("connect")));
+    assert_eq!((answer.status, answer.header("weft-error")), (502, Some("connect")));
 }
 
 /// Requests that the proxy counted as received.
@@ -72,4 +72,23 @@ async fn an_application_cannot_speak_for_its_sidecar() {
     let proxy = Proxy::with(&operator, application.address, application.address, |_| {}).await;
     let answer = Client::connect(proxy.inbound).await.send(get("/")).await;
     assert_eq!((answer.status, answer.body.as_str(), answer.header("weft-error")), (503, "busy", None));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_without_a_sidecar_is_told_that_the_application_leaves() {
+    let application = Server::start(|_request| {
+        Box::pin(async {
+            let mut reply = text(200, "goodbye");
+            reply.headers_mut().insert("connection", "close".parse().unwrap());
+            reply
+        })
+    })
+    .await;
+    let (dead, _keep) = refusing();
+    for (name, address, status) in [("about to leave", application.address, 200), ("gone", dead, 502)] {
+        let operator = Operator::start().await;
+        let proxy = Proxy::with(&operator, address, address, |_| {}).await;
+        let answer = Client::connect(proxy.inbound).await.send(get("/")).await;
+        assert_eq!((answer.status, answer.header("connection")), (status, Some("close")), "{name}");
+    }
 }

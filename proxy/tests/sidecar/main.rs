@@ -1,11 +1,21 @@
 //! The real proxy against a scripted operator and small servers, all on the loopback interface.
 #![allow(clippy::unwrap_used, reason = "what a test needs and does not get ends the test")]
 
+mod borders;
 mod discovery;
 mod drain;
+mod errors;
+mod exchanges;
 mod failover;
+mod hygiene;
+mod impersonation;
 mod inbound;
+mod limits;
+mod mesh;
 mod protocols;
+mod rotation;
+mod smuggling;
 mod split;
 mod statistics;
+mod streaming;
 mod support;

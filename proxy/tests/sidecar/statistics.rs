@@ -52,7 +52,8 @@ async fn reports_each_edge_in_the_operators_words() {
              destination_workload=\"web\",destination_workload_namespace=\"shop\",\
              destination_service=\"web-v1.shop.svc.cluster.local\",destination_service_name=\"web-v1\",\
              destination_service_namespace=\"shop\",destination_port=\"80\",weft_root=\"shop/web\",\
-             weft_backend=\"shop/web-v1\",request_protocol=\"http\",response_code=\"{code}\",grpc_response_status=\"\"}}"
+             weft_backend=\"shop/web-v1\",request_protocol=\"http\",response_code=\"{code}\",grpc_response_status=\"\",\
+             connection_security_policy=\"none\"}}"
         )
     };
     for want in [format!("{} 2", line(200)), format!("{} 1", line(500))] {

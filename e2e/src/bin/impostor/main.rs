@@ -1,7 +1,9 @@
 //! `impostor`: plays the operator to a sidecar, or a sidecar to the operator, and does what the real one never would.
 
+mod authority;
 mod operator;
 mod proxy;
+mod script;
 
 use clap::{Parser, Subcommand};
 use e2e::app;
@@ -32,5 +34,17 @@ async fn main() -> anyhow::Result<()> {
     match options.role {
         Role::Operator(operator) => operator::run(operator, control).await,
         Role::Proxy(proxy) => proxy::run(proxy, control).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn its_options_fit_together() {
+        Options::command().debug_assert();
     }
 }

@@ -1,7 +1,7 @@
 //! The operator of one test: every target on its port is the Service that the harness describes, well-formed or not.
 
 use std::{
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -9,12 +9,12 @@ use std::{
 use anyhow::Result;
 use axum::{
     Json, Router,
-    extract::State,
+    extract::{Path, State},
     routing::{get, post},
 };
 use clap::Args;
 use e2e::app::{self, Lifecycle};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use thiserror::Error;
 use tokio::{
     net::TcpListener,
@@ -24,14 +24,19 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::task::TaskTracker;
 use tonic::{
     Request, Response, Status, Streaming,
-    transport::{Identity, Server, ServerTlsConfig},
+    transport::{self, Server, ServerTlsConfig},
 };
 use weft_proxy_api::v1::{
     self,
     discovery_server::{Discovery, DiscoveryServer},
-    operator_message, proxy_message, target,
+    identity_server::{Identity, IdentityServer},
+    operator_message, proxy_message,
     traffic_server::{Traffic, TrafficServer},
-    update,
+};
+
+use crate::{
+    authority::{self, Authority},
+    script::{Script, Service},
 };
 
 /// How to play the operator.
@@ -46,16 +51,11 @@ pub(crate) struct Options {
     /// Its key, as PEM text.
     #[arg(long, env, hide_env_values = true)]
     key: String,
-    /// Port of the Service that the harness describes; a target on another is unknown.
+    /// Port of the Service that the harness describes; it may describe more, and a target on any other port is unknown.
     #[arg(long, env, default_value_t = 8080)]
     service_port: u32,
-}
-
-/// The Service as the harness describes it. Without backends it is malformed.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-struct Script {
-    /// Name of each backend and its endpoints; all have the weight 1.
-    backends: Vec<(String, Vec<SocketAddr>)>,
+    #[command(flatten)]
+    authority: authority::Options,
 }
 
 /// What a sidecar said about an update.
@@ -68,6 +68,7 @@ struct Verdict {
 
 struct Impostor {
     service_port: u32,
+    authority: Authority,
     script: watch::Sender<Script>,
     verdicts: Mutex<Vec<Verdict>>,
     streams: TaskTracker,
@@ -77,19 +78,22 @@ struct Impostor {
 pub(crate) async fn run(options: Options, control: TcpListener) -> Result<()> {
     let impostor = Arc::new(Impostor {
         service_port: options.service_port,
-        script: watch::Sender::default(),
+        authority: Authority::new(options.authority)?,
+        script: watch::Sender::new(Script::new(options.service_port)),
         verdicts: Mutex::default(),
         streams: TaskTracker::new(),
     });
     let lifecycle = Lifecycle::new(Duration::ZERO);
     let routes = Router::new()
         .route("/script", post(set_script))
+        .route("/script/{port}", post(set_script_of_port))
         .route("/verdicts", get(verdicts))
         .with_state(Arc::clone(&impostor));
-    let tls = ServerTlsConfig::new().identity(Identity::from_pem(&options.certificate, &options.key));
+    let tls = ServerTlsConfig::new().identity(transport::Identity::from_pem(&options.certificate, &options.key));
     let server = Server::builder()
         .tls_config(tls)?
         .add_service(DiscoveryServer::new(Services(Arc::clone(&impostor))))
+        .add_service(IdentityServer::new(Services(Arc::clone(&impostor))))
         .add_service(TrafficServer::new(Services(Arc::clone(&impostor))))
         .serve_with_shutdown(SocketAddr::from(([0, 0, 0, 0], options.port)), lifecycle.closing());
     tokio::try_join!(
@@ -102,8 +106,16 @@ pub(crate) async fn run(options: Options, control: TcpListener) -> Result<()> {
     Ok(())
 }
 
-async fn set_script(State(impostor): State<Arc<Impostor>>, Json(script): Json<Script>) {
-    impostor.script.send_replace(script);
+async fn set_script(State(impostor): State<Arc<Impostor>>, Json(service): Json<Service>) {
+    impostor.script.send_modify(|script| script.set(impostor.service_port, service));
+}
+
+async fn set_script_of_port(
+    State(impostor): State<Arc<Impostor>>,
+    Path(port): Path<u32>,
+    Json(service): Json<Service>,
+) {
+    impostor.script.send_modify(|script| script.set(port, service));
 }
 
 async fn verdicts(State(impostor): State<Arc<Impostor>>) -> Json<Vec<Verdict>> {
@@ -129,6 +141,13 @@ impl Discovery for Services {
             }
         });
         Ok(Response::new(ReceiverStream::new(receiver)))
+    }
+}
+
+#[tonic::async_trait]
+impl Identity for Services {
+    async fn certify(&self, request: Request<v1::CertificateRequest>) -> Result<Response<v1::Certificate>, Status> {
+        self.0.authority.certify(request.get_ref()).map(Response::new)
     }
 }
 
@@ -167,7 +186,10 @@ impl Impostor {
                 message = messages.message() => match message?.map(|message| message.message) {
                     None => return Ok(()),
                     Some(Some(proxy_message::Message::Hello(_))) => {
-                        sender.send(Ok(bootstrap())).await.map_err(|_closed| Ended::Gone)?;
+                        let trust = operator_message::Message::Trust(self.authority.trust());
+                        for message in [bootstrap(), v1::OperatorMessage { message: Some(trust) }] {
+                            sender.send(Ok(message)).await.map_err(|_closed| Ended::Gone)?;
+                        }
                         continue;
                     }
                     Some(Some(proxy_message::Message::Subscribe(target))) => {
@@ -179,11 +201,15 @@ impl Impostor {
                         self.locked().push(verdict);
                         continue;
                     }
+                    Some(Some(proxy_message::Message::Trust(verdict))) => {
+                        tracing::info!(verdict.version, verdict.refusal, "Heard about the roots");
+                        continue;
+                    }
                     Some(Some(proxy_message::Message::Unsubscribe(target))) => {
                         targets.retain(|known| *known != target);
                         continue;
                     }
-                    Some(Some(proxy_message::Message::Trust(_)) | None) => continue,
+                    Some(None) => continue,
                 },
                 changed = script.changed() => match changed {
                     Ok(()) => targets.clone(),
@@ -192,7 +218,7 @@ impl Impostor {
             };
             for target in changed {
                 version += 1;
-                let destination = Some(self.destination(&target, &script.borrow_and_update()));
+                let destination = Some(script.borrow_and_update().destination(&target));
                 let update = v1::Update { target: Some(target), version, destination };
                 let message = v1::OperatorMessage { message: Some(operator_message::Message::Update(update)) };
                 sender.send(Ok(message)).await.map_err(|_closed| Ended::Gone)?;
@@ -200,41 +226,9 @@ impl Impostor {
         }
     }
 
-    fn destination(&self, target: &v1::Target, script: &Script) -> update::Destination {
-        let port = match &target.target {
-            Some(target::Target::Address(address)) => address.port,
-            Some(target::Target::Authority(authority)) => authority.port,
-            None => 0,
-        };
-        if port != self.service_port {
-            return update::Destination::Unknown(v1::Unknown {});
-        }
-        let named = |name: &str| Some(v1::ServiceName { namespace: "impostor".to_owned(), name: name.to_owned() });
-        let backends = script.backends.iter().map(|(name, endpoints)| v1::Backend {
-            name: named(name),
-            weight: 1,
-            endpoints: endpoints.iter().map(endpoint).collect(),
-        });
-        update::Destination::Service(v1::Service {
-            name: named("web"),
-            port,
-            opaque: false,
-            split: None,
-            backends: backends.collect(),
-        })
-    }
-
     fn locked(&self) -> MutexGuard<'_, Vec<Verdict>> {
         self.verdicts.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn endpoint(address: &SocketAddr) -> v1::Endpoint {
-    let ip = match address.ip() {
-        IpAddr::V4(ip) => ip.octets().to_vec(),
-        IpAddr::V6(ip) => ip.octets().to_vec(),
-    };
-    v1::Endpoint { address: Some(v1::SocketAddress { ip, port: address.port().into() }), ..v1::Endpoint::default() }
 }
 
 fn bootstrap() -> v1::OperatorMessage {

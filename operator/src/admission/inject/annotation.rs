@@ -36,6 +36,14 @@ pub const MEMORY_LIMIT: &str = "weft.dev/proxy-memory-limit";
 pub const LOG_LEVEL: &str = "weft.dev/log-level";
 /// How long the sidecar lets connections end.
 pub const DRAIN_SECONDS: &str = "weft.dev/drain-seconds";
+/// Connections that the sidecar takes at once.
+pub const MAX_CONNECTIONS: &str = "weft.dev/max-connections";
+/// Bytes of the headers that the sidecar takes.
+pub const MAX_HEADER_BYTES: &str = "weft.dev/max-header-bytes";
+/// How long the sidecar waits for the headers of a request.
+pub const HEADER_SECONDS: &str = "weft.dev/header-seconds";
+/// Requests that the sidecar takes at once on one HTTP/2 connection.
+pub const MAX_STREAMS: &str = "weft.dev/max-streams";
 
 /// An annotation that a pod can have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +59,7 @@ pub struct Annotation {
 }
 
 /// Every annotation of Weft that a pod can have.
-pub const ANNOTATIONS: [Annotation; 16] = [
+pub const ANNOTATIONS: [Annotation; 20] = [
     Annotation {
         name: INJECT,
         values: "`enabled` or `disabled`",
@@ -132,6 +140,30 @@ pub const ANNOTATIONS: [Annotation; 16] = [
         default: "20",
         meaning: "How long the sidecar lets open connections end after it was told to stop. The pod's \
                   terminationGracePeriodSeconds ends it earlier.",
+    },
+    Annotation {
+        name: MAX_CONNECTIONS,
+        values: "a number from 1 to 1000000",
+        default: "20000",
+        meaning: "Connections that the sidecar takes at once, in both directions together. More are reset.",
+    },
+    Annotation {
+        name: MAX_HEADER_BYTES,
+        values: "a number from 1024 to 1000000",
+        default: "65536",
+        meaning: "Bytes of one request's headers. More are answered with 431.",
+    },
+    Annotation {
+        name: HEADER_SECONDS,
+        values: "a number from 1 to 3600",
+        default: "15",
+        meaning: "Longest time from the first to the last byte of a request's headers. Later ones are answered with 408.",
+    },
+    Annotation {
+        name: MAX_STREAMS,
+        values: "a number from 1 to 10000",
+        default: "250",
+        meaning: "Requests at once on one HTTP/2 connection.",
     },
     Annotation {
         name: INJECTED,

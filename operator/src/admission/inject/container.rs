@@ -11,10 +11,16 @@ use super::{
 };
 use crate::admission::Settings;
 
-/// Directory of the sidecar's token.
+/// Directory of the sidecar's token and roots.
 const TOKEN_DIRECTORY: &str = "/var/run/secrets/weft.dev";
 /// Name of the sidecar's token in its directory.
 const TOKEN_FILE: &str = "token";
+/// `ConfigMap` with the roots that are trusted, which the operator keeps in every namespace with a meshed pod.
+const TRUST_BUNDLE: &str = "weft-trust-bundle";
+/// Entry of the roots in it.
+const TRUST_ENTRY: &str = "ca.crt";
+/// Where they stand in the directory of the token.
+const TRUST_FILE: &str = "trust/ca.crt";
 /// Lifetime of a token in seconds; the kubelet renews it at 80 %. The least that Kubernetes allows is 600.
 const TOKEN_SECONDS: u32 = 3600;
 /// Name of the sidecar's admin port, at most 15 characters as for every port.
@@ -22,7 +28,8 @@ const ADMIN_PORT_NAME: &str = "weft-admin";
 /// Times that a starting sidecar is asked, once a second, before it is started anew: long enough for an operator that starts too.
 const STARTUP_ATTEMPTS: u32 = 120;
 
-/// The volume with the token by which the operator knows the pod.
+/// The volume with the token by which the operator knows the pod, and the roots by which the pod knows the operator. The roots are
+/// optional: the first pod of a namespace starts before they are there, and has those of its making in its environment.
 ///
 /// The sidecar, not root, can read the file in every pod: with an `fsGroup` the file is that group's, and every container is
 /// in the group. Without one the kubelet gives it to a single user only where all containers run as that user, and here the
@@ -33,13 +40,22 @@ pub(super) fn identity_volume() -> Value {
         "name": IDENTITY_VOLUME,
         "projected": {
             "defaultMode": 0o644,
-            "sources": [{
-                "serviceAccountToken": {
-                    "audience": TOKEN_AUDIENCE,
-                    "expirationSeconds": TOKEN_SECONDS,
-                    "path": TOKEN_FILE,
+            "sources": [
+                {
+                    "serviceAccountToken": {
+                        "audience": TOKEN_AUDIENCE,
+                        "expirationSeconds": TOKEN_SECONDS,
+                        "path": TOKEN_FILE,
+                    },
                 },
-            }],
+                {
+                    "configMap": {
+                        "items": [{"key": TRUST_ENTRY, "path": TRUST_FILE}],
+                        "name": TRUST_BUNDLE,
+                        "optional": true,
+                    },
+                },
+            ],
         },
     })
 }
@@ -86,6 +102,7 @@ pub(super) fn proxy_container(wishes: &Wishes, settings: &Settings) -> Value {
     let mut environment = vec![
         text("WEFT_OPERATOR", settings.operator.clone()),
         text("WEFT_TRUST_ROOT", settings.trust_root.load().to_string()),
+        text("WEFT_TRUST_FILE", format!("{TOKEN_DIRECTORY}/{TRUST_FILE}")),
         text("WEFT_TOKEN_FILE", format!("{TOKEN_DIRECTORY}/{TOKEN_FILE}")),
         of_pod("WEFT_POD_NAME", "metadata.name"),
         of_pod("WEFT_POD_NAMESPACE", "metadata.namespace"),
@@ -97,6 +114,15 @@ pub(super) fn proxy_container(wishes: &Wishes, settings: &Settings) -> Value {
     ];
     environment.extend(wishes.log_level.iter().map(|level| text("WEFT_LOG", level.clone())));
     environment.extend(wishes.drain_seconds.map(|seconds| text("WEFT_DRAIN_SECONDS", seconds.to_string())));
+    let limits = wishes.limits;
+    for (name, limit) in [
+        ("WEFT_MAX_CONNECTIONS", limits.connections),
+        ("WEFT_MAX_HEADER_BYTES", limits.header_bytes),
+        ("WEFT_HEADER_SECONDS", limits.header_seconds),
+        ("WEFT_MAX_STREAMS", limits.streams),
+    ] {
+        environment.extend(limit.map(|limit| text(name, limit.to_string())));
+    }
     let probe = |path: &str, period_seconds: u32, failure_threshold: u32| {
         json!({
             "httpGet": {"path": path, "port": ADMIN_PORT_NAME},

@@ -49,6 +49,14 @@ pub enum ValueError {
     /// Not a level of the log.
     #[error("write off, error, warn, info, debug or trace")]
     LogLevel,
+    /// Not a number, or out of its range.
+    #[error("write a whole number from {least} to {most}")]
+    Number {
+        /// The least that may be written.
+        least: u32,
+        /// The most.
+        most: u32,
+    },
     /// Not a number of seconds, or too many.
     #[error("write a whole number of seconds from 0 to {MAX_DRAIN_SECONDS}")]
     Seconds,
@@ -86,6 +94,14 @@ pub(super) fn log_level(value: &str) -> Result<String, ValueError> {
     match value.trim() {
         level @ ("off" | "error" | "warn" | "info" | "debug" | "trace") => Ok(level.to_owned()),
         _ => Err(ValueError::LogLevel),
+    }
+}
+
+/// A number from `least` to `most`.
+pub(super) fn number(least: u32, most: u32) -> impl Fn(&str) -> Result<u32, ValueError> {
+    move |value| match value.trim().parse() {
+        Ok(number) if (least..=most).contains(&number) => Ok(number),
+        Ok(_) | Err(ParseIntError { .. }) => Err(ValueError::Number { least, most }),
     }
 }
 

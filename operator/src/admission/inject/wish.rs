@@ -9,8 +9,9 @@ use weft_policy::port::DEFAULT_OPAQUE;
 use super::{
     Refusal,
     annotation::{
-        ADMIN_PORT, CPU_LIMIT, CPU_REQUEST, DRAIN_SECONDS, INBOUND_PORT, LOG_LEVEL, MEMORY_LIMIT, MEMORY_REQUEST,
-        OPAQUE_PORTS, OUTBOUND_PORT, SKIP_INBOUND_PORTS, SKIP_OUTBOUND_CIDRS, SKIP_OUTBOUND_PORTS,
+        ADMIN_PORT, CPU_LIMIT, CPU_REQUEST, DRAIN_SECONDS, HEADER_SECONDS, INBOUND_PORT, LOG_LEVEL, MAX_CONNECTIONS,
+        MAX_HEADER_BYTES, MAX_STREAMS, MEMORY_LIMIT, MEMORY_REQUEST, OPAQUE_PORTS, OUTBOUND_PORT, SKIP_INBOUND_PORTS,
+        SKIP_OUTBOUND_CIDRS, SKIP_OUTBOUND_PORTS,
     },
     quantity::{Quantity, QuantityError},
     value::{self, ValueError},
@@ -40,6 +41,17 @@ pub(super) struct Wishes {
     pub(super) log_level: Option<String>,
     /// Absent: as long as the sidecar takes by itself.
     pub(super) drain_seconds: Option<u16>,
+    /// What clients may ask of the sidecar. Absent: what it takes by itself.
+    pub(super) limits: Limits,
+}
+
+/// What clients may ask of the sidecar; see [`super::annotation::ANNOTATIONS`] for units and ranges.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Limits {
+    pub(super) connections: Option<u32>,
+    pub(super) header_bytes: Option<u32>,
+    pub(super) header_seconds: Option<u32>,
+    pub(super) streams: Option<u32>,
 }
 
 /// Request and limit of one resource.
@@ -117,6 +129,12 @@ impl Wishes {
             memory: reader.resource([MEMORY_REQUEST, MEMORY_LIMIT], DEFAULT_MEMORY_REQUEST, Quantity::memory)?,
             log_level: reader.read(LOG_LEVEL, value::log_level)?,
             drain_seconds: reader.read(DRAIN_SECONDS, value::drain_seconds)?,
+            limits: Limits {
+                connections: reader.read(MAX_CONNECTIONS, value::number(1, 1_000_000))?,
+                header_bytes: reader.read(MAX_HEADER_BYTES, value::number(1024, 1_000_000))?,
+                header_seconds: reader.read(HEADER_SECONDS, value::number(1, 3600))?,
+                streams: reader.read(MAX_STREAMS, value::number(1, 10_000))?,
+            },
         };
         let [outbound, inbound, admin] = wishes.listeners();
         for (first, second) in [(outbound, inbound), (outbound, admin), (inbound, admin)] {

@@ -89,6 +89,16 @@ fn refuses_the_whole_update_for_one_wrong_part() {
             decode_service(|s| s.backends.extend([u64::MAX, 2].map(|weight| v1::Backend { weight, ..backend() }))),
             "service: the weights of the split add up to more than 18446744073709551615",
         ),
+        (
+            "sidecar without an identity",
+            decode_endpoint(|e| e.identity = String::new()),
+            "service: backend 0: endpoint 1: its identity: \"\" is not spiffe://TRUST-DOMAIN/ns/NAMESPACE/sa/SERVICE-ACCOUNT",
+        ),
+        (
+            "identity without a sidecar",
+            decode_endpoint(|e| e.meshed = false),
+            "service: backend 0: endpoint 1: it has the identity \"spiffe://cluster.local/ns/shop/sa/web\" but no sidecar",
+        ),
         ("no address", decode_endpoint(|e| e.address = None), "service: backend 0: endpoint 1: it has no address"),
         (
             "half an address",

@@ -7,9 +7,14 @@ use http::{HeaderMap, Request, Version};
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::{net::TcpStream, time};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    task::JoinHandle,
+    time,
+};
 
-use super::PATIENCE;
+use super::{PATIENCE, server::HEADER_BYTES};
 
 /// One connection.
 pub(crate) enum Client {
@@ -35,20 +40,30 @@ impl Answer {
 }
 
 impl Client {
+    /// Speaks on `stream`. The second is there once the connection has ended.
+    pub(crate) async fn on<S>(stream: S, http2: bool) -> (Self, JoinHandle<hyper::Result<()>>)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let stream = TokioIo::new(stream);
+        if http2 {
+            let mut builder = http2::Builder::new(TokioExecutor::new());
+            let (client, connection) = builder.max_header_list_size(HEADER_BYTES).handshake(stream).await.unwrap();
+            (Self::Http2(client), tokio::spawn(connection))
+        } else {
+            let (client, connection) = http1::handshake(stream).await.unwrap();
+            (Self::Http1(client), tokio::spawn(connection))
+        }
+    }
+
     /// Speaks HTTP/1.1.
     pub(crate) async fn connect(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).await.unwrap();
-        let (client, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
-        tokio::spawn(connection);
-        Self::Http1(client)
+        Self::on(TcpStream::connect(address).await.unwrap(), false).await.0
     }
 
     /// Speaks HTTP/2.
     pub(crate) async fn connect_http2(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).await.unwrap();
-        let (client, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
-        tokio::spawn(connection);
-        Self::Http2(client)
+        Self::on(TcpStream::connect(address).await.unwrap(), true).await.0
     }
 
     /// Sends a request and waits for all of the answer.

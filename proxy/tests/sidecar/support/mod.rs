@@ -1,13 +1,20 @@
 //! What the tests have in common: a proxy, an operator, servers and clients.
 
+mod alone;
+mod authority;
 mod client;
+mod frames;
+mod mesh;
 mod operator;
+mod recorder;
 mod server;
+mod tap;
+mod tls;
 
 use std::{
     collections::BTreeSet,
     io,
-    net::SocketAddr,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     path::PathBuf,
     sync::{
         Arc,
@@ -22,18 +29,24 @@ use tokio::{
     time,
 };
 use tokio_util::sync::CancellationToken;
-use weft_proxy::{Destinations, OriginalDestination, ServeError, Settings, Sockets, serve};
+use weft_proxy::{Destinations, Limits, OriginalDestination, ServeError, Settings, Sockets, serve};
 use weft_proxy_api::v1;
 
 pub(crate) use self::{
+    alone::{Memory, is_alone},
+    authority::{A_DAY, Authority, Life, identity},
     client::{Answer, Client, get, request},
-    operator::Operator,
+    frames::{Back, Frames, block, frame},
+    mesh::{Mesh, Wire},
+    operator::{Heard, Operator},
+    recorder::{Recorded, Recorder},
     server::{Body, Reply, Server, refusing, text},
+    tap::Tap,
+    tls::{Suit, connect_tls, connect_tls_on, mesh_server, tls_server},
 };
 
 /// Address of a Service that nobody listens on: what gets there has passed by the proxy.
-pub(crate) const CLUSTER_IP: SocketAddr =
-    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::new(127, 9, 9, 9)), 9);
+pub(crate) const CLUSTER_IP: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, 9, 9, 9)), 9);
 
 /// Longest time that a test waits for anything.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -69,9 +82,20 @@ impl Proxy {
         inbound: SocketAddr,
         change: impl FnOnce(&mut Settings),
     ) -> Self {
+        Self::at(Ipv4Addr::LOCALHOST.into(), operator, outbound, inbound, change).await
+    }
+
+    /// The same, listening at `ip`.
+    pub(crate) async fn at(
+        ip: IpAddr,
+        operator: &Operator,
+        outbound: SocketAddr,
+        inbound: SocketAddr,
+        change: impl FnOnce(&mut Settings),
+    ) -> Self {
         // Fails when another test was first.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let listener = || TcpListener::bind("127.0.0.1:0");
+        let listener = || TcpListener::bind((ip, 0));
         let sockets = Sockets {
             outbound: vec![listener().await.unwrap()],
             inbound: vec![listener().await.unwrap()],
@@ -82,13 +106,16 @@ impl Proxy {
         let mut settings = Settings {
             operator: operator.uri(),
             trust_root: operator.trust_root().to_owned(),
-            token_file: token_file(),
+            trust_file: PathBuf::from("/nonexistent"),
+            token_file: token_file("a-token"),
             opaque_ports: BTreeSet::new(),
             namespace: "shop".to_owned(),
             pod: "client-1".to_owned(),
             cluster_domain: "cluster.local".to_owned(),
             drain: PATIENCE,
+            idle_limit: PATIENCE,
             workers: 2,
+            limits: Limits::default(),
         };
         change(&mut settings);
         let destinations = Destinations { outbound: Arc::new(Fixed(outbound)), inbound: Arc::new(Fixed(inbound)) };
@@ -135,11 +162,12 @@ impl Proxy {
     }
 }
 
-fn token_file() -> PathBuf {
+/// A file with a token.
+pub(crate) fn token_file(token: &str) -> PathBuf {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("token-{}-{number}", std::process::id()));
-    std::fs::write(&file, "a-token\n").unwrap();
+    std::fs::write(&file, format!("{token}\n")).unwrap();
     file
 }
 
@@ -154,8 +182,11 @@ pub(crate) fn authority(host: &str, port: u32) -> v1::Target {
 }
 
 fn socket(address: SocketAddr) -> v1::SocketAddress {
-    let SocketAddr::V4(address) = address else { panic!("{address} is not of IPv4") };
-    v1::SocketAddress { ip: address.ip().octets().to_vec(), port: address.port().into() }
+    let ip = match address.ip() {
+        IpAddr::V4(ip) => ip.octets().to_vec(),
+        IpAddr::V6(ip) => ip.octets().to_vec(),
+    };
+    v1::SocketAddress { ip, port: address.port().into() }
 }
 
 pub(crate) fn service_name(name: &str) -> v1::ServiceName {
@@ -179,7 +210,12 @@ pub(crate) fn endpoint(address: SocketAddr) -> v1::Endpoint {
 
 /// An endpoint with a sidecar.
 pub(crate) fn meshed(address: SocketAddr) -> v1::Endpoint {
-    v1::Endpoint { meshed: true, identity: "spiffe://cluster.local/ns/shop/sa/web".to_owned(), ..endpoint(address) }
+    meshed_as("web", address)
+}
+
+/// The same, of another service account.
+pub(crate) fn meshed_as(account: &str, address: SocketAddr) -> v1::Endpoint {
+    v1::Endpoint { meshed: true, identity: identity(account).to_string(), ..endpoint(address) }
 }
 
 /// The Service `web`, split over `backends`.

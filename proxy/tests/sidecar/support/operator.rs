@@ -8,7 +8,6 @@ use std::{
 };
 
 use futures::Stream;
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use tokio::{
     net::TcpListener,
     sync::{mpsc, watch},
@@ -22,22 +21,28 @@ use tokio_stream::{
 use tokio_util::sync::CancellationToken;
 use tonic::{
     Request, Response, Status, Streaming,
-    transport::{Identity, Server, ServerTlsConfig},
+    transport::{Identity as ServerIdentity, Server, ServerTlsConfig},
 };
 use weft_proxy_api::v1::{
     self,
     discovery_server::{Discovery, DiscoveryServer},
+    identity_server::{Identity, IdentityServer},
     operator_message, proxy_message,
     traffic_server::{Traffic, TrafficServer},
 };
 
-use super::PATIENCE;
+use sha2::{Digest, Sha256};
 
-/// A running operator. Ends when dropped.
+use super::{
+    PATIENCE,
+    authority::{A_DAY, Authority, Life, identity},
+};
+
+/// A running operator, which is also the mesh's authority. Ends when dropped.
 pub(crate) struct Operator {
     address: SocketAddr,
     trust_root: String,
-    identity: Identity,
+    identity: ServerIdentity,
     script: Script,
     running: Option<(CancellationToken, JoinHandle<()>)>,
 }
@@ -50,9 +55,15 @@ struct Script {
 
 type Outbox = mpsc::UnboundedSender<Result<v1::OperatorMessage, Status>>;
 
-#[derive(Default)]
 struct Shared {
     version: u64,
+    /// What is said about trust.
+    trust: v1::Trust,
+    /// Who signs, and for how long.
+    issuer: Arc<Authority>,
+    life: Life,
+    /// What is answered instead of a certificate.
+    refusal: Option<Status>,
     answers: HashMap<Vec<u8>, (u64, v1::Target, v1::update::Destination)>,
     /// Where each stream's messages go, and what was subscribed on it.
     streams: Vec<(Outbox, Vec<v1::Target>)>,
@@ -65,6 +76,9 @@ pub(crate) struct Heard {
     pub(crate) subscribed: Vec<v1::Target>,
     pub(crate) unsubscribed: Vec<v1::Target>,
     pub(crate) verdicts: Vec<v1::Verdict>,
+    pub(crate) trust_verdicts: Vec<v1::TrustVerdict>,
+    /// The tokens that certificates were asked for with.
+    pub(crate) certified: Vec<String>,
     /// One list for each stream.
     pub(crate) reports: Vec<Vec<v1::TrafficReport>>,
 }
@@ -77,19 +91,23 @@ impl Operator {
     /// An operator that knows nothing yet.
     pub(crate) async fn start() -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let root_key = KeyPair::generate().unwrap();
-        let mut root = CertificateParams::default();
-        root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let trust_root = root.self_signed(&root_key).unwrap().pem();
-        let key = KeyPair::generate().unwrap();
-        let leaf = CertificateParams::new(["127.0.0.1".to_owned()]).unwrap();
-        let leaf = leaf.signed_by(&key, &Issuer::new(root, root_key)).unwrap();
+        let issuer = Arc::new(Authority::new("first root"));
+        let (certificate, key) = issuer.operator();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let shared = Shared {
+            version: 0,
+            trust: trust(1, &[&issuer], &issuer),
+            issuer: issuer.clone(),
+            life: A_DAY,
+            refusal: None,
+            answers: HashMap::new(),
+            streams: Vec::new(),
+        };
         let mut operator = Self {
             address: listener.local_addr().unwrap(),
-            trust_root,
-            identity: Identity::from_pem(leaf.pem(), key.serialize_pem()),
-            script: Script { shared: Arc::default(), heard: watch::Sender::default() },
+            trust_root: issuer.pem.clone(),
+            identity: ServerIdentity::from_pem(certificate, key),
+            script: Script { shared: Arc::new(Mutex::new(shared)), heard: watch::Sender::default() },
             running: None,
         };
         operator.serve(listener);
@@ -103,6 +121,7 @@ impl Operator {
             .unwrap()
             .add_service(DiscoveryServer::new(self.script.clone()))
             .add_service(TrafficServer::new(self.script.clone()))
+            .add_service(IdentityServer::new(self.script.clone()))
             .serve_with_incoming(TcpListenerStream::new(listener));
         let stopped = stop.clone();
         let task = tokio::spawn(async move {
@@ -129,6 +148,12 @@ impl Operator {
         self.serve(listener);
     }
 
+    /// From when it comes back the operator shows a certificate by `issuer`.
+    pub(crate) fn show_certificate_of(&mut self, issuer: &Authority) {
+        let (certificate, key) = issuer.operator();
+        self.identity = ServerIdentity::from_pem(certificate, key);
+    }
+
     pub(crate) fn uri(&self) -> http::Uri {
         format!("https://{}", self.address).parse().unwrap()
     }
@@ -151,6 +176,38 @@ impl Operator {
         version
     }
 
+    /// Who signs now.
+    pub(crate) fn issuer(&self) -> Arc<Authority> {
+        self.script.shared.lock().unwrap().issuer.clone()
+    }
+
+    /// From now on certificates are signed for this long.
+    pub(crate) fn sign_for(&self, life: Life) {
+        self.script.shared.lock().unwrap().life = life;
+    }
+
+    /// From now on no certificates are signed, or they are again.
+    pub(crate) fn refuse_certificates(&self, refusal: Option<Status>) {
+        self.script.shared.lock().unwrap().refusal = refusal;
+    }
+
+    /// From now on these roots are trusted, and `issuer` signs. Returns the version that says so.
+    pub(crate) fn trust(&self, roots: &[&Authority], issuer: &Arc<Authority>) -> u64 {
+        self.script.shared.lock().unwrap().issuer = issuer.clone();
+        self.say_trust(|version| trust(version, roots, issuer))
+    }
+
+    /// Says anything about trust.
+    pub(crate) fn say_trust(&self, trust: impl FnOnce(u64) -> v1::Trust) -> u64 {
+        let mut shared = self.script.shared.lock().unwrap();
+        let version = shared.trust.version + 1;
+        shared.trust = trust(version);
+        for (stream, _) in &shared.streams {
+            let _ = stream.send(Ok(trust_message(shared.trust.clone())));
+        }
+        version
+    }
+
     /// Says it and waits until a proxy has taken or refused it.
     pub(crate) async fn say_and_hear(&self, target: v1::Target, destination: v1::update::Destination) -> v1::Verdict {
         let version = self.say(target, destination);
@@ -165,6 +222,20 @@ impl Operator {
         let Ok(found) = result else { panic!("never heard it: {:?}", self.script.heard.borrow()) };
         found.unwrap().clone()
     }
+}
+
+/// What is said about `roots` and `issuer`.
+fn trust(version: u64, roots: &[&Authority], issuer: &Authority) -> v1::Trust {
+    v1::Trust {
+        version,
+        trust_domain: "cluster.local".to_owned(),
+        roots: roots.iter().map(|root| root.der.clone()).collect(),
+        issuer: Sha256::digest(&issuer.der).to_vec(),
+    }
+}
+
+fn trust_message(trust: v1::Trust) -> v1::OperatorMessage {
+    v1::OperatorMessage { message: Some(operator_message::Message::Trust(trust)) }
 }
 
 fn update(version: u64, target: v1::Target, destination: v1::update::Destination) -> v1::OperatorMessage {
@@ -206,6 +277,7 @@ impl Discovery for Script {
         let script = self.clone();
         let number = {
             let mut shared = self.shared.lock().unwrap();
+            outbox.send(Ok(trust_message(shared.trust.clone()))).unwrap();
             shared.streams.push((outbox.clone(), Vec::new()));
             shared.streams.len() - 1
         };
@@ -223,7 +295,6 @@ impl Script {
     fn hear(&self, stream: usize, message: proxy_message::Message) {
         match message {
             proxy_message::Message::Hello(_) => panic!("hello was said twice"),
-            proxy_message::Message::Trust(_) => panic!("nobody was asked to trust anybody"),
             proxy_message::Message::Subscribe(target) => {
                 let mut shared = self.shared.lock().unwrap();
                 let answer = shared.answers.get(&key(&target)).cloned();
@@ -247,7 +318,30 @@ impl Script {
             proxy_message::Message::Verdict(verdict) => {
                 self.heard.send_modify(|heard| heard.verdicts.push(verdict));
             }
+            proxy_message::Message::Trust(verdict) => {
+                self.heard.send_modify(|heard| heard.trust_verdicts.push(verdict));
+            }
         }
+    }
+}
+
+#[tonic::async_trait]
+impl Identity for Script {
+    /// The token `account-NAME` is one of the service account `NAME`, any other of `web`.
+    async fn certify(&self, request: Request<v1::CertificateRequest>) -> Result<Response<v1::Certificate>, Status> {
+        let token = request.metadata().get("authorization").and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let token = token.ok_or_else(|| Status::unauthenticated("no token"))?;
+        let (issuer, life, refusal) = {
+            let shared = self.shared.lock().unwrap();
+            (shared.issuer.clone(), shared.life, shared.refusal.clone())
+        };
+        let account = token.strip_prefix("Bearer account-").unwrap_or("web").to_owned();
+        self.heard.send_modify(|heard| heard.certified.push(token));
+        if let Some(refusal) = refusal {
+            return Err(refusal);
+        }
+        let leaf = issuer.sign(&request.into_inner().csr, &identity(&account), life);
+        Ok(Response::new(v1::Certificate { chain: vec![leaf], issuer: Sha256::digest(&issuer.der).to_vec() }))
     }
 }
 

@@ -24,6 +24,9 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 pub(crate) type Body = UnsyncBoxBody<Bytes, Infallible>;
 pub(crate) type Reply = Response<Body>;
 
+/// Bytes of headers that servers and clients take on HTTP/2: more than the proxy.
+pub(crate) const HEADER_BYTES: u32 = 1024 * 1024;
+
 /// A server of HTTP/1 and HTTP/2. Ends, with its connections, when dropped.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
@@ -62,7 +65,9 @@ impl Server {
                             let reply = handler(request);
                             async move { Ok::<_, Infallible>(reply.await) }
                         });
-                        let builder = auto::Builder::new(TokioExecutor::new());
+                        let mut builder = auto::Builder::new(TokioExecutor::new());
+                        // What the proxy lets pass is not for the server to refuse.
+                        builder.http2().max_header_list_size(HEADER_BYTES);
                         let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
                         tokio::select! {
                             _ = connection => {}

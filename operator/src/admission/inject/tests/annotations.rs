@@ -38,6 +38,10 @@ fn annotations_are_honoured() {
         ),
         ("log-level", "trace", ENVIRONMENT, r#"{"name":"WEFT_LOG","value":"trace"}"#),
         ("drain-seconds", "0", ENVIRONMENT, r#"{"name":"WEFT_DRAIN_SECONDS","value":"0"}"#),
+        ("max-connections", "100", ENVIRONMENT, r#"{"name":"WEFT_MAX_CONNECTIONS","value":"100"}"#),
+        ("max-header-bytes", "1024", ENVIRONMENT, r#"{"name":"WEFT_MAX_HEADER_BYTES","value":"1024"}"#),
+        ("header-seconds", "3600", ENVIRONMENT, r#"{"name":"WEFT_HEADER_SECONDS","value":"3600"}"#),
+        ("max-streams", "1", ENVIRONMENT, r#"{"name":"WEFT_MAX_STREAMS","value":"1"}"#),
     ] {
         let after = injected(&annotated(&format!("weft.dev/{name}"), value));
         let found = after.pointer(path).unwrap().to_string();
@@ -70,6 +74,10 @@ fn bad_annotations_refuse_the_pod() {
         ("log-level", "verbose", "write off, error, warn, info, debug or trace"),
         ("drain-seconds", "5s", "write a whole number of seconds from 0 to 3600"),
         ("drain-seconds", "3601", "write a whole number of seconds from 0 to 3600"),
+        ("max-connections", "0", "write a whole number from 1 to 1000000"),
+        ("max-header-bytes", "64Ki", "write a whole number from 1024 to 1000000"),
+        ("header-seconds", "3601", "write a whole number from 1 to 3600"),
+        ("max-streams", "10001", "write a whole number from 1 to 10000"),
     ] {
         let refusal = outcome(&annotated(&format!("weft.dev/{name}"), value), "shop", Some("enabled")).unwrap_err();
         let start = format!("pod shop/web: weft.dev/{name} is {value:?}: ");

@@ -1,0 +1,189 @@
+//! The keeper at work, against an API server with Secrets, a ConfigMap and watches on them, and with sidecars that answer.
+
+mod cluster;
+
+use std::collections::BTreeMap;
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use k8s_openapi::ByteString;
+use serde_json::{Value, json};
+use tokio::{sync::watch, task::JoinHandle};
+
+use self::cluster::Cluster;
+use super::*;
+use crate::model::PodRef;
+
+/// A keeper that leads, and a sidecar that is connected to its operator.
+struct Running {
+    authorities: Authorities,
+    ledger: Arc<TrustLedger>,
+    counts: Arc<Counts>,
+    copies: watch::Sender<Option<Arc<str>>>,
+    /// The keeper ends with it.
+    _leads: watch::Sender<bool>,
+    version: u64,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Running {
+    async fn start(cluster: &Cluster) -> Self {
+        let index = Arc::new(Index::default());
+        index.pretend_listed();
+        let (ledger, counts) = (Arc::new(TrustLedger::default()), Arc::new(Counts::default()));
+        ledger.open(1, PodRef { namespace: "shop".to_owned(), name: "web-1".to_owned() });
+        let (copies, copied) = watch::channel(None);
+        let (lead, leads) = watch::channel(true);
+        let around = Surroundings {
+            index,
+            ledger: Arc::clone(&ledger),
+            counts: Arc::clone(&counts),
+            copies: vec![copied],
+            leads,
+        };
+        let settings = Settings {
+            namespace: "weft-system".to_owned(),
+            instance: "weft-operator-1".to_owned(),
+            trust_domain: "cluster.local".to_owned(),
+            certificate_life: Duration::from_secs(1),
+            issuer_life: Duration::from_secs(3600),
+            settle: Duration::from_millis(100),
+        };
+        let (authority, authorities) = Keeper::channel();
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(Keeper::new(cluster.client(), settings, around, authority).run(stop.clone()));
+        Self { authorities, ledger, counts, copies, _leads: lead, version: 0, stop, task }
+    }
+
+    /// Waits until an authority is announced that is so.
+    async fn until(&mut self, what: &str, is: impl Fn(&Authority) -> bool) -> Arc<Authority> {
+        let wait = self.authorities.wait_for(|authority| authority.as_ref().is_some_and(|authority| is(authority)));
+        let found = tokio::time::timeout(Duration::from_secs(20), wait).await;
+        found.unwrap_or_else(|_| panic!("never: {what}")).unwrap().clone().unwrap()
+    }
+
+    /// The sidecar takes what is announced, and all copies have it.
+    fn follow(&mut self, authority: &Authority) {
+        self.version += 1;
+        self.ledger.sent(1, self.version, Arc::clone(&authority.trust));
+        self.ledger.answered(1, self.version, true);
+        self.copies.send_replace(Some(Arc::clone(&authority.bundle)));
+    }
+
+    /// Goes with a rotation from `old` to its end.
+    async fn rotate(&mut self, old: &Authority) -> Arc<Authority> {
+        let both = self.until("both roots", |now| now.trust.roots.len() == 2).await;
+        assert_eq!(
+            both.issuer.fingerprint(),
+            old.issuer.fingerprint(),
+            "the new one does not sign before it is trusted"
+        );
+        self.follow(&both);
+        let switched = self.until("a switch", |now| now.issuer.fingerprint() != old.issuer.fingerprint()).await;
+        assert_eq!(switched.trust.roots.len(), 2, "what the old one has signed is still trusted");
+        self.follow(&switched);
+        let alone = self.until("the end of the old root", |now| now.trust.roots.len() == 1).await;
+        self.follow(&alone);
+        assert_eq!(alone.issuer.fingerprint(), switched.issuer.fingerprint());
+        alone
+    }
+
+    async fn end(self) {
+        self.stop.cancel();
+        self.task.await.unwrap();
+    }
+}
+
+fn brought() -> Value {
+    secret(&made::make(Duration::from_secs(3600), Timestamp::now()).unwrap())
+}
+
+fn secret(entries: &BTreeMap<String, ByteString>) -> Value {
+    let data: BTreeMap<_, _> = entries.iter().map(|(name, value)| (name, STANDARD.encode(&value.0))).collect();
+    json!({"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls", "data": data})
+}
+
+#[tokio::test]
+async fn makes_an_issuer_and_goes_from_one_to_the_next() {
+    let cluster = Cluster::new();
+    let mut running = Running::start(&cluster).await;
+    let made = running.until("an issuer", |_| true).await;
+    running.follow(&made);
+    assert_eq!(made.trust.roots, [made.issuer.root().to_vec()]);
+
+    cluster.put("secrets", WANTED, Some(brought()));
+    let second = running.rotate(&made).await;
+    assert_eq!(
+        cluster.get("secrets", ACTIVE).unwrap()["data"],
+        cluster.get("secrets", WANTED).unwrap()["data"],
+        "the copy is that of the one that signs"
+    );
+
+    // What cannot be used changes nothing but the log.
+    cluster.put("secrets", WANTED, Some(json!({"apiVersion": "v1", "kind": "Secret", "data": {"tls.crt": "eA=="}})));
+    let is_told = |cluster: &Cluster| cluster.events().iter().any(|event| event == "IssuerInvalid");
+    cluster.until("an Event", is_told).await;
+    let metrics = running.counts.render(None);
+    assert!(metrics.contains("weft_issuers_refused_total{reason=\"incomplete\"} 1"), "{metrics}");
+    assert_eq!(running.authorities.borrow().as_ref().unwrap().trust, second.trust);
+
+    // One that is deleted is made anew.
+    cluster.put("secrets", WANTED, None);
+    let third = running.rotate(&second).await;
+    assert_ne!(third.issuer.root(), second.issuer.root());
+    running.end().await;
+
+    let events = cluster.events();
+    for reason in ["IssuerMade", "RootTrusted", "IssuerSwitched", "RootRetired", "IssuerInvalid"] {
+        assert!(events.iter().any(|event| event == reason), "{reason}: {events:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_restart_changes_nothing_even_if_the_secret_was_replaced_meanwhile() {
+    let cluster = Cluster::new();
+    let mut running = Running::start(&cluster).await;
+    let first = running.until("an issuer", |_| true).await;
+    cluster.until("a copy", |cluster| cluster.get("secrets", ACTIVE).is_some()).await;
+    running.end().await;
+
+    // The only other copy of the key is gone.
+    cluster.put("secrets", WANTED, Some(brought()));
+    let mut running = Running::start(&cluster).await;
+    let again = running.until("an issuer", |_| true).await;
+    assert_eq!(again.issuer.fingerprint(), first.issuer.fingerprint(), "the old one signs until all have followed");
+    running.rotate(&first).await;
+    running.end().await;
+
+    // And in the middle of it.
+    cluster.put("secrets", WANTED, Some(brought()));
+    let mut running = Running::start(&cluster).await;
+    let both = running.until("both roots", |now| now.trust.roots.len() == 2).await;
+    running.end().await;
+    let mut running = Running::start(&cluster).await;
+    let again = running.until("an issuer", |_| true).await;
+    assert_eq!(again.trust, both.trust, "what was begun goes on");
+    running.rotate(&both).await;
+    running.end().await;
+}
+
+#[test]
+fn goes_on_only_when_everybody_has_followed() {
+    let second = Duration::from_secs(1);
+    let pod = PodRef { namespace: "shop".to_owned(), name: "web-1".to_owned() };
+    let all = TrustProgress { connected: 1, acknowledged: 1, ..TrustProgress::default() };
+    let waits = TrustProgress { connected: 1, waiting: [pod].into(), ..TrustProgress::default() };
+    let nobody = TrustProgress::default();
+    for (name, open, copies, progress, want) in [
+        ("all", Some(6), [Some("new"), Some("new")], &all, true),
+        ("nobody is connected", Some(6), [Some("new"), Some("new")], &nobody, true),
+        ("not open yet", None, [Some("new"), Some("new")], &nobody, false),
+        ("just opened", Some(5), [Some("new"), Some("new")], &nobody, false),
+        ("a sidecar has not answered", Some(6), [Some("new"), Some("new")], &waits, false),
+        ("a copy is old", Some(6), [Some("new"), Some("old")], &all, false),
+        ("a copy is not written", Some(6), [None, Some("new")], &all, false),
+    ] {
+        let copies = copies.into_iter().map(|copy| copy.map(Arc::from));
+        assert_eq!(is_followed(open.map(|open| second * open), second * 6, copies, "new", progress), want, "{name}");
+    }
+}
