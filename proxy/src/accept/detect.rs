@@ -135,7 +135,7 @@ fn classify(first: &[u8]) -> Option<Protocol> {
 /// Whether `line` is a request line (RFC 9112 section 3), or may become one if it is not `complete`.
 fn could_be_request_line(line: &[u8], complete: bool) -> bool {
     let Some(space) = line.iter().position(|byte| *byte == b' ') else {
-        return !complete && line.iter().all(|byte| is_token(*byte));
+        return !complete && line.iter().copied().all(is_token);
     };
     let (method, rest) = (&line[..space], &line[space + 1..]);
     // What follows the answer is for two others to read. It is the request of a client that knows of a proxy, and that proxy is
@@ -143,7 +143,7 @@ fn could_be_request_line(line: &[u8], complete: bool) -> bool {
     if method == b"CONNECT" {
         return false;
     }
-    if method.is_empty() || !method.iter().all(|byte| is_token(*byte)) {
+    if method.is_empty() || !method.iter().copied().all(is_token) {
         return false;
     }
     // The target itself is the server's to judge; binary in it is no HTTP, though.
@@ -162,7 +162,7 @@ fn could_be_request_line(line: &[u8], complete: bool) -> bool {
 }
 
 /// Source: RFC 9110 section 5.6.2.
-fn is_token(byte: u8) -> bool {
+pub(crate) fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 

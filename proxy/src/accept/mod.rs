@@ -9,7 +9,7 @@ mod stream;
 
 pub(crate) use self::{
     bytes::{Socket, reset, splice},
-    detect::{Looks, Protocol, Sniffed, sniff},
+    detect::{Looks, Protocol, Sniffed, is_token, sniff},
     drain::{Drain, InFlight},
     listen::{Connections, Handler, accept},
     stream::Downstream,

@@ -8,7 +8,8 @@ use pingora::{
     proxy::Session,
 };
 
-use super::h1::{Malformed, is_host, is_token};
+use super::h1::{Malformed, is_host};
+use crate::accept::is_token;
 
 /// Makes the request of `session`, which was addressed to `destination`, fit to be passed on.
 ///

@@ -1,6 +1,7 @@
 //! Bodies of requests: which bytes belong to one, and whether its chunks are any.
 
-use super::head::{Follows, Malformed, is_token};
+use super::head::{Follows, Malformed};
+use crate::accept::is_token;
 
 /// Bytes of one chunk's extension. They are passed over, but whoever sends more wastes the reader's time only.
 const MAX_EXTENSION: u16 = 4096;

@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use crate::accept::is_token;
+
 /// Fields of one head; the engine has no room for more.
 pub(super) const MAX_FIELDS: usize = 256;
 
@@ -293,11 +295,6 @@ fn nominated(value: &[u8]) -> Result<(), Malformed> {
         return Err(Malformed::Nominated);
     }
     Ok(())
-}
-
-/// Source: RFC 9110 section 5.6.2.
-pub(crate) fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 /// Whether `value` has only characters that a host and a port may have (RFC 3986 section 3.2.2), and one colon outside of an IPv6

@@ -10,5 +10,5 @@ mod head;
 
 pub(crate) use self::{
     gate::{Gate, Refusal},
-    head::{Malformed, is_host, is_token},
+    head::{Malformed, is_host},
 };
