@@ -15,6 +15,8 @@ use crate::{loads, more, stop};
 
 /// Life of the sidecars' certificates in seconds: they are renewed after two thirds of it.
 const LIFE: &str = "9";
+/// Time for a new root to be everywhere, in seconds: nobody here comes back slowly, and there are seven rotations to wait for.
+const SETTLE: &str = "6";
 /// Time for a rotation: the new root settles, sidecars renew, the old root waits for the last certificate's end.
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -119,7 +121,7 @@ fn of_leaf_issuer_and_root_fails_no_request_and_the_old_root_is_refused() {
     run_alone("rotation", async |ns| {
         let operator = Operator::of(&ns.cluster);
         operator
-            .with_variables(&[("WEFT_CERTIFICATE_LIFE", LIFE)], async || {
+            .with_variables(&[("WEFT_CERTIFICATE_LIFE", LIFE), ("WEFT_ROTATION_SETTLE", SETTLE)], async || {
                 let before = Authority::of(&ns.cluster).await?;
                 let intruder = ns.intruder("intruder").await?;
                 let client = ns.web(&["v1"]).await?;

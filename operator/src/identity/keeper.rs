@@ -51,7 +51,7 @@ pub struct Settings {
     pub certificate_life: Duration,
     /// Life of issuers that the operator makes.
     pub issuer_life: Duration,
-    /// Time for sidecars to connect to a new process, and for a new root to be everywhere: `rotation::SETTLE`.
+    /// Time for sidecars to connect to a new process, and for a new root to be everywhere: `rotation::SETTLE` unless given.
     pub settle: Duration,
 }
 

@@ -14,9 +14,10 @@ use jiff::Timestamp;
 use super::{issuer::fingerprint, life};
 use crate::model::Fingerprint;
 
-/// Time for which a root is published at least before anything is signed under it: what the longest pause of a sidecar between
-/// two attempts to connect may be, and what other replicas and the API server take to follow.
-pub const SETTLE: Duration = Duration::from_secs(6);
+/// Time for which a root is published at least before anything is signed under it, unless the operator is told otherwise. A
+/// sidecar that has lost its operator may wait for five seconds, find an address that does not answer for five more, and needs a
+/// connection and the review of its token after that; other replicas and the API server follow in less.
+pub const SETTLE: Duration = Duration::from_secs(15);
 
 /// An issuer and the root that it leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

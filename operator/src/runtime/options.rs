@@ -43,6 +43,16 @@ pub struct Options {
         value_parser = clap::value_parser!(u64).range(30..=30 * 365 * 24 * 60 * 60)
     )]
     pub issuer_life: u64,
+    /// Time in seconds for which a new root is announced before anything is signed under it: 15 unless given. Less than a sidecar
+    /// needs to connect again makes requests fail during a rotation.
+    #[arg(
+        long,
+        env = "WEFT_ROTATION_SETTLE",
+        value_name = "SECONDS",
+        default_value_t = identity::rotation::SETTLE.as_secs(),
+        value_parser = clap::value_parser!(u64).range(1..=24 * 60 * 60)
+    )]
+    pub rotation_settle: u64,
 }
 
 impl Options {
@@ -61,7 +71,7 @@ impl Options {
             trust_domain: self.trust_domain(),
             certificate_life: self.certificate_life(),
             issuer_life: Duration::from_secs(self.issuer_life),
-            settle: identity::rotation::SETTLE,
+            settle: Duration::from_secs(self.rotation_settle),
         }
     }
 }
