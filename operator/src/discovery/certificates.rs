@@ -10,7 +10,7 @@ use tonic::{Code, Request, Response, Status};
 use weft_policy::identity::{InvalidId, SpiffeId};
 use weft_proxy_api::v1::{self, identity_server::Identity};
 
-use super::{Authenticator, Caller};
+use super::{AuthenticateError, Authenticator, Caller};
 use crate::{
     identity::{self, Authorities, CertifyError, Counts},
     index::{Index, Pods},
@@ -86,20 +86,22 @@ impl Certificates {
     }
 
     async fn authenticate(&self, request: &Request<v1::CertificateRequest>) -> Result<Caller, Status> {
-        let caller = self.authenticator.authenticate(request.metadata()).await;
-        if let Err(status) = &caller {
-            match status.code() {
-                Code::Unauthenticated => self.counts.refused("token"),
-                _ => self.counts.failed("token_review"),
+        let caller = self.authenticator.authenticate(request.metadata(), request.extensions()).await;
+        caller.map_err(|error| {
+            match &error {
+                AuthenticateError::Refused(_) => self.counts.refused(error.reason()),
+                _ => self.counts.failed(error.reason()),
             }
-        }
-        caller
+            error.into()
+        })
     }
 
-    /// The pod as the index has it, or else as the API server has it: a watch may lag, and a pod that is no more must not be taken
-    /// for one that is not known yet.
-    async fn pod(&self, name: &PodRef) -> Result<Option<Pod>, Status> {
-        if let Some(pod) = self.index.read(|snapshot| snapshot.pods.get(name).cloned()) {
+    /// The pod as the index has it, or else as the API server has it: a watch may lag, so that the token's pod is not known yet,
+    /// or one that had its name before still is.
+    async fn pod(&self, caller: &Caller) -> Result<Option<Pod>, Status> {
+        let name = &caller.pod;
+        let known = self.index.read(|snapshot| snapshot.pods.get(name).cloned());
+        if let Some(pod) = known.filter(|pod| pod.uid == caller.pod_uid) {
             return Ok(Some(pod));
         }
         let pods = Api::<core::Pod>::namespaced(self.pods.clone(), &name.namespace);
@@ -154,7 +156,7 @@ impl Identity for Certificates {
             return Err(self.starting());
         }
         let caller = self.authenticate(&request).await?;
-        let pod = self.pod(&caller.pod).await?;
+        let pod = self.pod(&caller).await?;
         check(&caller, pod.as_ref()).map_err(|refused| self.refuse(&caller, &refused))?;
         // Only now: nothing must be signed by an issuer that another has replaced meanwhile.
         let authority = self.authorities.borrow().clone().ok_or_else(|| self.starting())?;

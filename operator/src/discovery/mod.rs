@@ -3,13 +3,16 @@
 
 mod authenticate;
 mod certificates;
+mod presence;
 mod reports;
 mod streams;
 #[cfg(test)]
 mod tests;
+mod turnstile;
 mod wire;
 
-pub use authenticate::{Authenticator, Caller};
+pub use authenticate::{AuthenticateError, Authenticator, Caller, Refused};
 pub use certificates::Certificates;
 pub use reports::Reports;
 pub use streams::{Ledgers, Streams};
+pub use turnstile::Busy;

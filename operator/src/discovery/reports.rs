@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tonic::{Request, Response, Status, Streaming};
 use weft_proxy_api::v1::{self, traffic_server::Traffic};
 
-use super::Authenticator;
+use super::{Authenticator, presence};
 use crate::{
     index::Index,
     traffic::{Ingest, IngestError, Source},
@@ -32,12 +32,14 @@ impl Traffic for Reports {
         &self,
         request: Request<Streaming<v1::TrafficReport>>,
     ) -> Result<Response<v1::TrafficReportEnd>, Status> {
-        let pod = self.authenticator.authenticate(request.metadata()).await?.pod;
-        let workload = self
-            .index
-            .read(|snapshot| snapshot.pods.get(&pod).map(|pod| pod.workload.clone()))
-            .ok_or_else(|| Status::unavailable(format!("the operator has not seen pod {pod} yet")))?;
-        match self.ingest.accept(Source { pod, workload }, request.into_inner()).await {
+        let caller = self.authenticator.authenticate(request.metadata(), request.extensions()).await?;
+        let workload = presence::arrived(&self.index, &caller).await?;
+        let source = Source { pod: caller.pod.clone(), workload };
+        let accepted = tokio::select! {
+            accepted = self.ingest.accept(source, request.into_inner()) => accepted,
+            () = presence::left(&self.index, &caller) => return Err(presence::gone(&caller)),
+        };
+        match accepted {
             Ok(()) => Ok(Response::new(v1::TrafficReportEnd {})),
             Err(IngestError::Stream(status)) => Err(status),
             Err(IngestError::Stopping) => Err(Status::unavailable("the operator is stopping")),

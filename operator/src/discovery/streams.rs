@@ -16,7 +16,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::{Request, Response, Status, Streaming};
 use weft_proxy_api::v1::{self, discovery_server::Discovery, operator_message, proxy_message};
 
-use super::{Authenticator, Caller, wire};
+use super::{Authenticator, Caller, presence, wire};
 use crate::{
     identity::Authorities,
     index::Index,
@@ -83,15 +83,13 @@ impl Discovery for Streams {
         if !self.index.is_synced() {
             return Err(Status::unavailable("the operator has not read the cluster yet"));
         }
-        let caller = self.authenticator.authenticate(request.metadata()).await?;
-        let workload = self
-            .index
-            .read(|snapshot| snapshot.pods.get(&caller.pod).map(|pod| pod.workload.clone()))
-            .ok_or_else(|| Status::unavailable(format!("the operator has not seen pod {} yet", caller.pod)))?;
+        let caller = self.authenticator.authenticate(request.metadata(), request.extensions()).await?;
+        let workload = presence::arrived(&self.index, &caller).await?;
         let (updates, receiver) = mpsc::channel(UPDATES_IN_FLIGHT);
         let stream = Stream {
             id: self.next.fetch_add(1, Ordering::Relaxed),
             caller,
+            index: Arc::clone(&self.index),
             publisher: Arc::clone(&self.publisher),
             ledgers: self.ledgers.clone(),
             authorities: self.authorities.clone(),
@@ -110,6 +108,7 @@ impl Discovery for Streams {
 struct Stream {
     id: StreamId,
     caller: Caller,
+    index: Arc<Index>,
     publisher: Arc<Publisher>,
     ledgers: Ledgers,
     authorities: Authorities,
@@ -131,11 +130,14 @@ impl Stream {
         messages: Streaming<v1::ProxyMessage>,
         shutdown: CancellationToken,
     ) {
-        let pod = self.caller.pod.clone();
+        let (caller, index) = (self.caller.clone(), Arc::clone(&self.index));
+        let pod = caller.pod.clone();
         self.ledgers.destinations.open(self.id, pod.clone());
         self.ledgers.trust.open(self.id, pod.clone());
         let end = tokio::select! {
             end = self.converse(&workload, messages) => end,
+            // Its connection may stay open for long, and nobody must wait for an answer on it.
+            () = presence::left(&index, &caller) => Err(presence::gone(&caller)),
             () = shutdown.cancelled() => Err(Status::unavailable("the operator is stopping")),
         };
         self.ledgers.destinations.close(self.id);

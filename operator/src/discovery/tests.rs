@@ -1,11 +1,22 @@
 //! A sidecar's conversation with the operator over gRPC, against an API server that answers from a list.
 
 mod certificates;
+mod flood;
+mod sidecar;
+mod streams;
 mod trust;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
-use axum::body::Body;
+use axum::{
+    body::Body,
+    extract::{ConnectInfo, Request as HttpRequest},
+    middleware::{Next, from_fn},
+};
 use http::Response;
 use http_body_util::BodyExt;
 use kube::Client;
@@ -22,9 +33,11 @@ use weft_proxy_api::{
     v1::{discovery_server::DiscoveryServer, identity_server::IdentityServer},
 };
 
+use self::sidecar::Sidecar;
 use super::{Authenticator, Certificates, Ledgers, Streams};
 use crate::{
     compile::Mesh,
+    https::Peer,
     identity::{Authority, Counts, testing},
     index::{Index, Kind, Pods},
     publish::Publisher,
@@ -36,6 +49,9 @@ const LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 /// An operator that serves over plain TCP.
 struct Operator {
     address: SocketAddr,
+    index: Arc<Index>,
+    /// Whether the API server reviews tokens whose account is `slow`.
+    reviews: watch::Sender<bool>,
     ledgers: Ledgers,
     counts: Arc<Counts>,
     authority: watch::Sender<Option<Arc<Authority>>>,
@@ -49,17 +65,13 @@ impl Operator {
     async fn start(pods: &[&str]) -> Self {
         let index = Arc::new(Index::default());
         index.pretend_listed();
-        for name in pods {
-            let object = serde_json::from_value(pod(name)).unwrap();
-            let key = Pods::key(&object).unwrap();
-            index.change("shop", |snapshot| Pods::apply(snapshot, &key, &object));
-        }
         let mesh = Mesh { cluster_domain: "cluster.local".to_owned(), trust_domain: "cluster.local".to_owned() };
         let publisher = Arc::new(Publisher::new(Arc::clone(&index), mesh));
         let (authority, authorities) = watch::channel(Some(Arc::new(testing::authority(LIFE * 10))));
         let (ledgers, counts) = (Ledgers::default(), Arc::new(Counts::default()));
         let (streams, stop) = (TaskTracker::new(), CancellationToken::new());
-        let client = api_server();
+        let reviews = watch::Sender::new(false);
+        let client = api_server(&reviews);
         let authenticator = Authenticator::new(client.clone());
         let discovery = Streams::new(
             authenticator.clone(),
@@ -78,13 +90,29 @@ impl Operator {
         let stopped = stop.clone();
         let server = tokio::spawn(async move {
             let stopped = async move { stopped.cancelled().await };
-            axum::serve(listener, routes.into_axum_router()).with_graceful_shutdown(stopped).await.unwrap();
+            let router = routes.into_axum_router().layer(from_fn(name_peer));
+            let service = router.into_make_service_with_connect_info::<SocketAddr>();
+            axum::serve(listener, service).with_graceful_shutdown(stopped).await.unwrap();
         });
-        Self { address, ledgers, counts, authority, stop, streams, server }
+        let operator = Self { address, index, reviews, ledgers, counts, authority, stop, streams, server };
+        pods.iter().for_each(|name| operator.change(pod(name)));
+        operator
     }
 
     async fn connect(&self) -> Channel {
-        Endpoint::new(format!("http://{}", self.address)).unwrap().connect().await.unwrap()
+        self.connect_from([127, 0, 0, 1]).await
+    }
+
+    async fn connect_from(&self, address: [u8; 4]) -> Channel {
+        let endpoint = Endpoint::new(format!("http://{}", self.address)).unwrap();
+        endpoint.local_address(Some(IpAddr::from(address))).connect().await.unwrap()
+    }
+
+    /// A pod becomes what `object` says.
+    fn change(&self, object: Value) {
+        let object = serde_json::from_value(object).unwrap();
+        let key = Pods::key(&object).unwrap();
+        self.index.change("shop", |snapshot| Pods::apply(snapshot, &key, &object));
     }
 
     fn metrics(&self) -> String {
@@ -97,6 +125,16 @@ impl Operator {
         self.streams.wait().await;
         self.server.await.unwrap();
     }
+}
+
+/// Does what the server of `https` does.
+async fn name_peer(
+    ConnectInfo(address): ConnectInfo<SocketAddr>,
+    mut request: HttpRequest,
+    next: Next,
+) -> Response<Body> {
+    request.extensions_mut().insert(Peer { address, certificates: Arc::default() });
+    next.run(request).await
 }
 
 /// A request with a token.
@@ -118,22 +156,39 @@ fn pod(name: &str) -> Value {
 }
 
 /// The API server. A token is `ACCOUNT/POD/UID` of the namespace `shop`, `forged` or `foreign`; whose token is `broken` finds it
-/// broken. It has the pods `late`, which no watch has told of yet, and `ended`.
-fn api_server() -> Client {
-    let service = tower::service_fn(|request: http::Request<kube::client::Body>| async move {
-        let (head, body) = request.into_parts();
-        let body = body.collect().await.unwrap().to_bytes();
-        let (code, answer) = match head.uri.path() {
-            "/apis/authentication.k8s.io/v1/tokenreviews" => review(serde_json::from_slice(&body).unwrap()),
-            "/api/v1/namespaces/shop/pods/late" => (200, pod("late")),
-            "/api/v1/namespaces/shop/pods/ended" => {
-                let mut ended = pod("ended");
-                ended["status"]["phase"] = json!("Succeeded");
-                (200, ended)
-            }
-            _ => (404, status(404, "NotFound")),
-        };
-        Response::builder().status(code).body(Body::from(answer.to_string()))
+/// broken, and for `slow` accounts one has to wait until `reviews` say so. It has the pods `web-1`, `ended`, `late`, which no watch
+/// has told of yet, and `again`, whose predecessor every watch still has.
+fn api_server(reviews: &watch::Sender<bool>) -> Client {
+    let reviews = reviews.clone();
+    let service = tower::service_fn(move |request: http::Request<kube::client::Body>| {
+        let mut reviews = reviews.subscribe();
+        async move {
+            let (head, body) = request.into_parts();
+            let body = body.collect().await.unwrap().to_bytes();
+            let (code, answer) = match head.uri.path() {
+                "/apis/authentication.k8s.io/v1/tokenreviews" => {
+                    let asked: Value = serde_json::from_slice(&body).unwrap();
+                    if asked["spec"]["token"].as_str().unwrap().starts_with("slow/") {
+                        reviews.wait_for(|go| *go).await.unwrap();
+                    }
+                    review(asked)
+                }
+                "/api/v1/namespaces/shop/pods/web-1" => (200, pod("web-1")),
+                "/api/v1/namespaces/shop/pods/late" => (200, pod("late")),
+                "/api/v1/namespaces/shop/pods/again" => {
+                    let mut again = pod("again");
+                    again["metadata"]["uid"] = json!("uid-second");
+                    (200, again)
+                }
+                "/api/v1/namespaces/shop/pods/ended" => {
+                    let mut ended = pod("ended");
+                    ended["status"]["phase"] = json!("Succeeded");
+                    (200, ended)
+                }
+                _ => (404, status(404, "NotFound")),
+            };
+            Response::builder().status(code).body(Body::from(answer.to_string()))
+        }
     });
     Client::new(service, "default")
 }

@@ -7,7 +7,7 @@ use weft_proxy_api::v1::{CertificateRequest, identity_client::IdentityClient};
 
 use super::*;
 
-fn csr(name: Option<&str>) -> Vec<u8> {
+pub(super) fn csr(name: Option<&str>) -> Vec<u8> {
     let mut params = CertificateParams::default();
     params.subject_alt_names.extend(name.map(|name| SanType::URI(name.try_into().unwrap())));
     params.serialize_request(&KeyPair::generate().unwrap()).unwrap().der().to_vec()
@@ -15,9 +15,13 @@ fn csr(name: Option<&str>) -> Vec<u8> {
 
 #[tokio::test]
 async fn signs_for_the_pod_of_the_token() {
-    let operator = Operator::start(&["web-1"]).await;
+    let operator = Operator::start(&["web-1", "again"]).await;
     let mut client = IdentityClient::new(operator.connect().await);
-    for (name, token) in [("seen", "web/web-1/uid-web-1"), ("not seen by the watch yet", "web/late/uid-late")] {
+    for (name, token) in [
+        ("seen", "web/web-1/uid-web-1"),
+        ("not seen by the watch yet", "web/late/uid-late"),
+        ("the watch still has the one before it", "web/again/uid-second"),
+    ] {
         let request = with_token(Some(token), CertificateRequest { csr: csr(None) });
         let answer = client.certify(request).await.unwrap().into_inner();
         let authority = operator.authority.borrow().clone().unwrap();
@@ -28,7 +32,7 @@ async fn signs_for_the_pod_of_the_token() {
         let id = SpiffeId::new("cluster.local", "shop", "web").unwrap();
         assert_eq!(names, [format!("URI({id})"), format!("DNSName({})", id.server_name())], "{name}");
     }
-    assert_eq!(certificates(&operator), [r#"{result="signed",reason=""} 2"#]);
+    assert_eq!(certificates(&operator), [r#"{result="signed",reason=""} 3"#]);
     operator.end().await;
 }
 

@@ -1,52 +1,8 @@
 //! Trust on a stream: the second message, every change, and what the sidecar says to it.
 
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
-use tonic::Streaming;
-use weft_proxy_api::v1::{
-    Hello, OperatorMessage, ProxyMessage, Trust, TrustVerdict, discovery_client::DiscoveryClient, operator_message,
-    proxy_message,
-};
+use weft_proxy_api::v1::{Trust, operator_message};
 
 use super::*;
-
-/// A sidecar on its stream.
-struct Sidecar {
-    say: mpsc::Sender<ProxyMessage>,
-    told: Streaming<OperatorMessage>,
-}
-
-impl Sidecar {
-    async fn connect(operator: &Operator, token: &str) -> Self {
-        let (say, said) = mpsc::channel(4);
-        let mut client = DiscoveryClient::new(operator.connect().await);
-        let request = with_token(Some(token), ReceiverStream::new(said));
-        let told = client.stream(request).await.unwrap().into_inner();
-        let sidecar = Self { say, told };
-        sidecar.say(proxy_message::Message::Hello(Hello::default())).await;
-        sidecar
-    }
-
-    async fn say(&self, message: proxy_message::Message) {
-        self.say.send(ProxyMessage { message: Some(message) }).await.unwrap();
-    }
-
-    async fn answer(&self, version: u64, refusal: &str) {
-        self.say(proxy_message::Message::Trust(TrustVerdict { version, refusal: refusal.to_owned() })).await;
-    }
-
-    async fn next(&mut self) -> operator_message::Message {
-        let next = tokio::time::timeout(Duration::from_secs(10), self.told.message());
-        next.await.expect("nothing was said").unwrap().unwrap().message.unwrap()
-    }
-
-    async fn trust(&mut self) -> Trust {
-        match self.next().await {
-            operator_message::Message::Trust(trust) => trust,
-            other => panic!("not Trust: {other:?}"),
-        }
-    }
-}
 
 fn wire(version: u64, authority: &Authority) -> Trust {
     Trust {

@@ -230,9 +230,14 @@ fn a_sidecar_that_comes_back_as_slowly_as_it_may_is_waited_for() {
     let mut state = State::new(&offer("a"), LIFE);
     let b = offer("b");
     // It takes five seconds to find that its operator is gone, pauses for five, is connected two later and answers after one.
-    for (second, followed, want) in
-        [(0, true, "introduced"), (11, true, ""), (12, false, ""), (13, true, ""), (14, true, ""), (15, true, "switched")]
-    {
+    for (second, followed, want) in [
+        (0, true, "introduced"),
+        (11, true, ""),
+        (12, false, ""),
+        (13, true, ""),
+        (14, true, ""),
+        (15, true, "switched"),
+    ] {
         let settle = super::SETTLE;
         let facts = Facts { now: at(second), offer: Some(&b), active_signs: true, followed, life: LIFE, settle };
         assert_eq!(kind(state.advance(&facts)), want, "second {second}");
