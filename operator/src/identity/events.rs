@@ -50,6 +50,12 @@ impl Events {
         self.publish(secret, EventType::Normal, "IssuerMade", None, note.to_owned()).await;
     }
 
+    /// The issuer has another way to its root than before, until `expires`.
+    pub(super) async fn chain(&self, secret: Option<&Secret>, issuer: Fingerprint, expires: Timestamp) {
+        let note = format!("Other certificates lead from issuer {issuer} to its root, until {expires}");
+        self.publish(secret, EventType::Normal, "IssuerChainRenewed", Some(issuer), note).await;
+    }
+
     /// What the Secret holds cannot be used.
     pub(super) async fn invalid(&self, secret: Option<&Secret>, note: String) {
         self.publish(secret, EventType::Warning, "IssuerInvalid", None, note).await;

@@ -91,6 +91,13 @@ impl Issuer {
         self.not_after
     }
 
+    /// Whether it is the same issuer, and the same certificates lead from it to the same root: one between them may be renewed
+    /// while the issuer stays.
+    pub(super) fn leads_like(&self, other: &Self) -> bool {
+        // An issuer that is its own root has no chain.
+        self.chain == other.chain && self.root == other.root
+    }
+
     /// What the Secret held.
     pub(super) fn entries(&self) -> &Entries {
         &self.entries

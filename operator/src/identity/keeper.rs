@@ -250,15 +250,19 @@ impl Keeper {
         if !record.iter().all(is_stored) {
             self.store.write_record(&record).await?;
         }
-        let active = state.active;
         self.state = Some(state);
         if let Some(step) = &step {
             tracing::info!(%step, "The trust of the mesh goes on");
             self.events.step(stored.wanted(), step).await;
         }
         // After the record: whoever finds the record newer than the copy has the issuer in the wanted Secret.
-        if let Some(issuer) = issuer.filter(|_| self.active.issuer().is_none_or(|kept| link(kept) != active)) {
+        let kept = self.active.issuer();
+        if let Some(issuer) = issuer.filter(|issuer| kept.is_none_or(|kept| !kept.leads_like(issuer))) {
             self.store.keep_active(&issuer).await?;
+            if kept.is_some_and(|kept| link(kept) == link(&issuer)) {
+                tracing::info!(issuer = %issuer.fingerprint(), "The certificates between the issuer and its root are others");
+                self.events.chain(stored.wanted(), issuer.fingerprint(), issuer.not_after()).await;
+            }
         }
         Ok(step.is_some())
     }
@@ -307,10 +311,11 @@ impl Keeper {
         Some(State::new(&offer(issuer), self.settings.certificate_life))
     }
 
-    /// The issuer of a link, wherever it still is.
+    /// The issuer of a link, wherever it still is. First as its owner wants it now: certificates between it and its root may have
+    /// been renewed.
     fn held(&self, wanted: Link) -> Option<Arc<Issuer>> {
         let current = self.authority.borrow().as_ref().map(|authority| Arc::clone(&authority.issuer));
-        let slots = [self.active.issuer(), self.wanted.issuer()];
+        let slots = [self.wanted.issuer(), self.active.issuer()];
         slots.into_iter().flatten().cloned().chain(current).find(|issuer| link(issuer) == wanted)
     }
 
@@ -329,7 +334,9 @@ impl Keeper {
         };
         let next = Authority { issuer, trust: Arc::new(self.trust(state)), bundle: record::bundle(state).into() };
         self.authority.send_if_modified(|current| {
-            let changed = current.as_ref().is_none_or(|current| current.trust != next.trust);
+            let is_same =
+                |current: &Arc<Authority>| current.trust == next.trust && current.issuer.leads_like(&next.issuer);
+            let changed = !current.as_ref().is_some_and(is_same);
             if changed {
                 *current = Some(Arc::new(next));
             }

@@ -53,20 +53,21 @@ impl Serving {
         Self { names, current: ArcSwapOption::empty() }
     }
 
-    /// Renews the certificate in time, and as soon as another issuer signs, until `shutdown`.
+    /// Renews the certificate in time, and as soon as another issuer signs or has another way to its root, until `shutdown`.
     pub async fn run(&self, mut authorities: Authorities, shutdown: CancellationToken) {
-        let mut shown = None;
+        let mut shown: Option<(Arc<Issuer>, Timestamp)> = None;
         loop {
             let authority = authorities.borrow_and_update().clone();
             let mut pause = LOOK;
             if let Some(authority) = authority {
                 let now = Timestamp::now();
-                let fingerprint = authority.issuer.fingerprint();
-                if shown.is_none_or(|(by, until)| by != fingerprint || until <= now) {
+                let is_good = |(by, until): &(Arc<Issuer>, Timestamp)| by.leads_like(&authority.issuer) && now < *until;
+                if !shown.as_ref().is_some_and(is_good) {
                     match self.issue(&authority.issuer, now) {
                         Ok(renewal) => {
-                            shown = Some((fingerprint, renewal));
-                            tracing::info!(issuer = %fingerprint, %renewal, "Renewed the serving certificate");
+                            shown = Some((Arc::clone(&authority.issuer), renewal));
+                            let issuer = authority.issuer.fingerprint();
+                            tracing::info!(%issuer, %renewal, "Renewed the serving certificate");
                         }
                         Err(error) => {
                             pause = AGAIN;
@@ -74,7 +75,7 @@ impl Serving {
                         }
                     }
                 }
-                if let Some((_, renewal)) = shown {
+                if let Some((_, renewal)) = &shown {
                     let left = Duration::try_from(renewal.duration_since(now)).unwrap_or_default();
                     pause = pause.min(left.max(Duration::from_secs(1)));
                 }

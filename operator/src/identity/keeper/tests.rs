@@ -167,6 +167,60 @@ async fn a_restart_changes_nothing_even_if_the_secret_was_replaced_meanwhile() {
     running.end().await;
 }
 
+/// A root, and what a Secret holds of an issuer that is two steps below it: the first is one between them, which is renewed with
+/// its key, its name and another end.
+fn renewed_between() -> [BTreeMap<String, ByteString>; 2] {
+    let authority = |name: &str, days: i64| {
+        let mut params = rcgen::CertificateParams::default();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params.distinguished_name.push(rcgen::DnType::CommonName, name);
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        params.key_usages = vec![rcgen::KeyUsagePurpose::KeyCertSign];
+        let now = Timestamp::now();
+        params.not_before = crate::identity::issuer::offset(now - Duration::from_secs(60));
+        params.not_after = crate::identity::issuer::offset(now + jiff::SignedDuration::from_hours(24 * days));
+        params
+    };
+    let keys = [0; 3].map(|_| rcgen::KeyPair::generate().unwrap());
+    let [root_key, between_key, issuer_key] = &keys;
+    let root = authority("root", 400);
+    let root_pem = root.self_signed(root_key).unwrap().pem();
+    let root = rcgen::Issuer::from_params(&root, root_key);
+    let below = authority("between", 90);
+    let issuer =
+        authority("issuer", 300).signed_by(issuer_key, &rcgen::Issuer::from_params(&below, between_key)).unwrap();
+    [90, 200].map(|days| {
+        let between = authority("between", days).signed_by(between_key, &root).unwrap();
+        let entry = |name: &str, text: String| (name.to_owned(), ByteString(text.into_bytes()));
+        let chain = [issuer.pem(), between.pem()].concat();
+        [entry("tls.crt", chain), entry("tls.key", issuer_key.serialize_pem()), entry("ca.crt", root_pem.clone())]
+            .into()
+    })
+}
+
+#[tokio::test]
+async fn renewed_certificates_between_issuer_and_root_are_used() {
+    let cluster = Cluster::new();
+    let [old, new] = renewed_between();
+    cluster.put("secrets", WANTED, Some(secret(&old)));
+    let mut running = Running::start(&cluster).await;
+    let first = running.until("an issuer", |_| true).await;
+    running.follow(&first);
+    cluster.until("a copy", |cluster| cluster.get("secrets", ACTIVE).is_some()).await;
+
+    cluster.put("secrets", WANTED, Some(secret(&new)));
+    let later = first.issuer.not_after() + jiff::SignedDuration::from_hours(24 * 100);
+    let second = running.until("the renewed chain", |now| now.issuer.not_after() > later).await;
+    assert_eq!(second.issuer.fingerprint(), first.issuer.fingerprint());
+    assert_eq!(second.trust, first.trust, "there is nothing to rotate");
+    let copied = |cluster: &Cluster| cluster.get("secrets", ACTIVE).unwrap()["data"] == secret(&new)["data"];
+    cluster.until("a copy of the renewed chain", copied).await;
+    let is_told = |cluster: &Cluster| cluster.events().iter().any(|event| event == "IssuerChainRenewed");
+    cluster.until("an Event", is_told).await;
+    running.end().await;
+    assert!(!cluster.events().iter().any(|event| event == "RootTrusted"), "{:?}", cluster.events());
+}
+
 #[test]
 fn goes_on_only_when_everybody_has_followed() {
     let second = Duration::from_secs(1);
