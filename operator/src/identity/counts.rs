@@ -18,6 +18,8 @@ struct Inner {
     certificates: BTreeMap<(&'static str, &'static str), u64>,
     /// By reason.
     issuers_refused: BTreeMap<&'static str, u64>,
+    /// Whether the Secret holds an issuer that can be used; `None` before it was looked at.
+    issuer_usable: Option<bool>,
 }
 
 impl Counts {
@@ -39,6 +41,11 @@ impl Counts {
     /// A Secret held no issuer that could be used.
     pub fn issuer_refused(&self, reason: &'static str) {
         *self.locked().issuers_refused.entry(reason).or_default() += 1;
+    }
+
+    /// The Secret holds an issuer that can be used, or does not.
+    pub fn issuer_usable(&self, usable: bool) {
+        self.locked().issuer_usable = Some(usable);
     }
 
     fn certificate(&self, result: &'static str, reason: &'static str) {
@@ -76,6 +83,14 @@ impl Counts {
             "Contents of the Secret weft-ca that could not be used, by reason.",
             refused.collect(),
         );
+        if let Some(usable) = counts.issuer_usable {
+            family(
+                "weft_issuer_secret_usable",
+                "gauge",
+                "Whether the Secret weft-ca holds an issuer that can be used; while it does not, the last good one goes on.",
+                vec![(String::new(), u8::from(usable).to_string())],
+            );
+        }
         if let Some(authority) = authority {
             let expiry = authority.issuer.not_after().as_second().to_string();
             family(

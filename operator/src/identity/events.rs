@@ -1,6 +1,6 @@
 //! Events on the issuer's Secret: each step of a rotation, what is wrong with a Secret, what is about to expire.
 
-use std::error::Error;
+use std::{error::Error, fmt};
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ObjectReference, Secret};
@@ -10,13 +10,18 @@ use kube::{
 };
 
 use super::{
+    Issuer,
     rotation::Step,
     store::{MANAGER, WANTED},
 };
 use crate::model::Fingerprint;
 
-/// Time before the end of a brought issuer, in hours, at which its owner is told, the last first.
-const NOTICES: [(i64, &str); 3] = [(24, "a day"), (7 * 24, "a week"), (30 * 24, "a month")];
+/// Time before the end of an issuer, in hours, at which its owner is told, the last first.
+const NOTICES: [(i64, &str); 3] = [
+    (24, "expires in less than a day"),
+    (7 * 24, "expires in less than a week"),
+    (30 * 24, "expires in less than a month"),
+];
 
 /// Publishes Events.
 pub(super) struct Events {
@@ -61,9 +66,11 @@ impl Events {
         self.publish(secret, EventType::Warning, "IssuerInvalid", None, note).await;
     }
 
-    /// A brought issuer ends soon.
-    pub(super) async fn expires(&self, secret: Option<&Secret>, issuer: Fingerprint, note: String) {
-        self.publish(secret, EventType::Warning, "IssuerExpires", Some(issuer), note).await;
+    /// An issuer ends soon that its owner has to replace.
+    pub(super) async fn expires(&self, secret: Option<&Secret>, notice: &Notice) {
+        // One that could not be replaced when it was said last is another matter than one that was not.
+        let reason = if notice.complaint.is_some() { "IssuerExpiresUnreplaced" } else { "IssuerExpires" };
+        self.publish(secret, EventType::Warning, reason, Some(notice.issuer), notice.to_string()).await;
     }
 
     /// Publishes an Event. One that cannot be published must not hold up a rotation.
@@ -94,8 +101,41 @@ impl Events {
     }
 }
 
+/// What its owner is told of an issuer that ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Notice {
+    issuer: Fingerprint,
+    expires: Timestamp,
+    /// How near the end is.
+    words: &'static str,
+    /// Why the Secret, which should hold the next one, cannot be used.
+    complaint: Option<String>,
+}
+
+impl Notice {
+    /// `None` while the end is far.
+    pub(super) fn of(issuer: &Issuer, complaint: Option<&str>, now: Timestamp) -> Option<Self> {
+        let expires = issuer.not_after();
+        let complaint = complaint.map(str::to_owned);
+        Some(Self { issuer: issuer.fingerprint(), expires, words: words(expires, now)?, complaint })
+    }
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Issuer {}, its root or one between them {}, at {}", self.issuer, self.words, self.expires)?;
+        match &self.complaint {
+            Some(complaint) => write!(f, "; nothing replaces it, because Secret {WANTED} cannot be used: {complaint}"),
+            None => Ok(()),
+        }
+    }
+}
+
 /// In whose words the end is near; `None` while it is not.
-pub(super) fn notice(expires: Timestamp, now: Timestamp) -> Option<&'static str> {
+fn words(expires: Timestamp, now: Timestamp) -> Option<&'static str> {
+    if expires <= now {
+        return Some("has expired");
+    }
     let left = expires.duration_since(now).as_hours();
     NOTICES.iter().find(|(hours, _)| left < *hours).map(|(_, words)| *words)
 }
@@ -105,18 +145,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn gives_notice_three_times() {
+    fn gives_notice_as_the_end_comes_near() {
         let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
         for (name, expires, want) in [
             ("a year", "2027-01-01T00:00:00Z", None),
             ("31 days", "2026-02-01T00:00:00Z", None),
-            ("just below 30 days", "2026-01-30T23:59:59Z", Some("a month")),
-            ("7 days", "2026-01-08T00:00:00Z", Some("a month")),
-            ("below 7 days", "2026-01-07T23:59:59Z", Some("a week")),
-            ("below a day", "2026-01-01T23:00:00Z", Some("a day")),
-            ("over", "2025-12-31T00:00:00Z", Some("a day")),
+            ("just below 30 days", "2026-01-30T23:59:59Z", Some("expires in less than a month")),
+            ("7 days", "2026-01-08T00:00:00Z", Some("expires in less than a month")),
+            ("below 7 days", "2026-01-07T23:59:59Z", Some("expires in less than a week")),
+            ("below a day", "2026-01-01T23:00:00Z", Some("expires in less than a day")),
+            ("over", "2026-01-01T00:00:00Z", Some("has expired")),
         ] {
-            assert_eq!(notice(expires.parse().unwrap(), now), want, "{name}");
+            assert_eq!(words(expires.parse().unwrap(), now), want, "{name}");
         }
     }
 }

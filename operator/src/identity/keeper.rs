@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Authorities, Authority, Counts, Issuer,
-    events::{Events, notice},
+    events::{Events, Notice},
     made,
     record::{self, Active},
     rotation::{Facts, Link, Offer, State},
@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     index::Index,
-    model::{Fingerprint, Trust},
+    model::Trust,
     publish::{TrustLedger, TrustProgress},
 };
 
@@ -93,7 +93,7 @@ pub struct Keeper {
     /// Since when sidecars can have connected.
     open: Option<Instant>,
     /// The last notice that was given of an issuer's end.
-    noticed: Option<(Fingerprint, &'static str)>,
+    noticed: Option<Notice>,
 }
 
 impl Keeper {
@@ -221,6 +221,7 @@ impl Keeper {
                 self.events.invalid(stored.wanted(), note).await;
             }
         }
+        self.around.counts.issuer_usable(self.wanted.issuer().is_some());
         if let Some(error) = self.active.look(stored.active(), now) {
             tracing::error!(secret = ACTIVE, error = &error as &dyn Error, "The copy of the issuer cannot be used");
         }
@@ -290,18 +291,21 @@ impl Keeper {
         Ok(())
     }
 
-    /// Tells who brought the issuer that it ends soon.
+    /// Tells the owner of the Secret that the issuer ends soon, if nobody but them will replace it: the one that they brought, or,
+    /// while the Secret cannot be used, whichever signs.
     async fn give_notice(&mut self, stored: &Stored, now: Timestamp) {
-        let Some(issuer) = self.wanted.issuer() else { return };
-        if stored.wanted().is_none_or(|secret| made::renewal(secret).is_some()) {
-            return;
-        }
-        let (fingerprint, expires) = (issuer.fingerprint(), issuer.not_after());
-        if let Some(words) = notice(expires, now).filter(|words| self.noticed != Some((fingerprint, *words))) {
-            tracing::warn!(%expires, "The issuer expires in less than {words}");
-            let note = format!("The issuer, its root or one between them expires in less than {words}, at {expires}");
-            self.events.expires(stored.wanted(), fingerprint, note).await;
-            self.noticed = Some((fingerprint, words));
+        let Some(secret) = stored.wanted() else { return };
+        let signs = || self.state.as_ref().and_then(|state| self.held(state.active));
+        let issuer = match self.wanted.issuer() {
+            Some(_) if made::renewal(secret).is_some() => return,
+            Some(issuer) => Some(Arc::clone(issuer)),
+            None => signs(),
+        };
+        let notice = issuer.and_then(|issuer| Notice::of(&issuer, self.wanted.complaint(), now));
+        if let Some(notice) = notice.filter(|notice| self.noticed.as_ref() != Some(notice)) {
+            tracing::warn!(%notice, "The issuer ends and has to be replaced by its owner");
+            self.events.expires(stored.wanted(), &notice).await;
+            self.noticed = Some(notice);
         }
     }
 

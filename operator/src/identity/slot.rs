@@ -21,6 +21,11 @@ impl Slot {
         self.issuer.as_ref()
     }
 
+    /// What is wrong with the Secret, if there is one.
+    pub(super) fn complaint(&self) -> Option<&str> {
+        self.complaint.as_deref()
+    }
+
     /// Looks at the Secret, again if it has changed, or could not be used, or has expired since. Gives what is wrong with it if
     /// that has not been said yet.
     pub(super) fn look(&mut self, secret: Option<&Secret>, now: Timestamp) -> Option<IssuerError> {

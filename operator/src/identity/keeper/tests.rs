@@ -221,6 +221,38 @@ async fn renewed_certificates_between_issuer_and_root_are_used() {
     assert!(!cluster.events().iter().any(|event| event == "RootTrusted"), "{:?}", cluster.events());
 }
 
+#[tokio::test]
+async fn the_end_is_near_even_while_the_secret_is_broken() {
+    let cluster = Cluster::new();
+    let issuer = made::make(Duration::from_secs(5 * 24 * 3600), Timestamp::now()).unwrap();
+    cluster.put("secrets", WANTED, Some(secret(&issuer)));
+    let mut running = Running::start(&cluster).await;
+    let signs = running.until("an issuer", |_| true).await;
+    let near = format!("expires in less than a week, at {}", signs.issuer.not_after());
+    cluster.until("a notice", |cluster| cluster.notes("IssuerExpires").iter().any(|note| note.contains(&near))).await;
+    cluster.until("a copy", |cluster| cluster.get("secrets", ACTIVE).is_some()).await;
+
+    let broken = || json!({"apiVersion": "v1", "kind": "Secret", "data": {"tls.crt": "eA=="}});
+    cluster.put("secrets", WANTED, Some(broken()));
+    let says_both = |note: &String| note.contains(&near) && note.contains("cannot be used: it has no entry");
+    let is_told = |cluster: &Cluster, times: usize| {
+        cluster.notes("IssuerExpiresUnreplaced").iter().filter(|note| says_both(note)).count() == times
+    };
+    cluster.until("both in one notice", |cluster| is_told(cluster, 1)).await;
+    let metrics = running.counts.render(Some(&signs));
+    for line in [
+        "weft_issuer_secret_usable 0".to_owned(),
+        format!("weft_issuer_expiry_timestamp_seconds {}", signs.issuer.not_after().as_second()),
+    ] {
+        assert!(metrics.lines().any(|found| *found == line), "{line}: {metrics}");
+    }
+    running.end().await;
+
+    let running = Running::start(&cluster).await;
+    cluster.until("the same after a restart", |cluster| is_told(cluster, 2)).await;
+    running.end().await;
+}
+
 #[test]
 fn goes_on_only_when_everybody_has_followed() {
     let second = Duration::from_secs(1);

@@ -23,8 +23,8 @@ type Objects = BTreeMap<(String, String), Value>;
 #[derive(Clone)]
 pub(super) struct Cluster {
     objects: Arc<Mutex<Objects>>,
-    /// Reasons of Events.
-    events: Arc<Mutex<Vec<String>>>,
+    /// Reasons and notes of Events.
+    events: Arc<Mutex<Vec<(String, String)>>>,
     changes: broadcast::Sender<(String, &'static str, Value)>,
     /// Counts what happened, and is the version of what it happened to.
     revision: watch::Sender<u64>,
@@ -90,14 +90,21 @@ impl Cluster {
     }
 
     pub(super) fn events(&self) -> Vec<String> {
-        self.events.lock().unwrap().clone()
+        self.events.lock().unwrap().iter().map(|(reason, _)| reason.clone()).collect()
+    }
+
+    /// Notes of Events with this reason.
+    pub(super) fn notes(&self, reason: &str) -> Vec<String> {
+        let events = self.events.lock().unwrap();
+        events.iter().filter(|(known, _)| known == reason).map(|(_, note)| note.clone()).collect()
     }
 
     fn answer(&self, method: &Method, path: &[String], query: &str, body: &Bytes) -> Response<Body> {
         let plural = |at: usize| path.get(at).cloned().unwrap_or_default();
         if path.first().is_some_and(|first| first == "apis") {
             let event: Value = serde_json::from_slice(body).unwrap();
-            self.events.lock().unwrap().push(event["reason"].as_str().unwrap().to_owned());
+            let text = |field: &str| event[field].as_str().unwrap_or_default().to_owned();
+            self.events.lock().unwrap().push((text("reason"), text("note")));
             self.revision.send_modify(|revision| *revision += 1);
             return reply(201, &event);
         }
