@@ -88,8 +88,9 @@ pub(super) fn assess_record(read: &Read<ConfigMap>, now: Timestamp) -> Vec<Check
             check: name,
             state: Outcome::No,
             found: format!("its entry {ENTRY} cannot be read: {error}"),
+            // Deleting it would lose the roots that still have to be trusted.
             advice: format!(
-                "delete it, and the operator writes it anew: kubectl -n {NAMESPACE} delete configmap {RECORD}"
+                "see why the operator does not write it anew: kubectl -n {NAMESPACE} logs deploy/{OPERATOR}"
             ),
         }],
     }

@@ -4,6 +4,7 @@
 mod tests;
 
 use std::{
+    collections::BTreeMap,
     error::Error,
     sync::Arc,
     time::{Duration, Instant},
@@ -19,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Authorities, Authority, Counts, Issuer,
     events::{Events, Notice},
-    made,
+    life, made,
     record::{self, Active},
     rotation::{Facts, Link, Offer, State},
     slot::Slot,
@@ -184,13 +185,7 @@ impl Keeper {
         self.look(stored, leading, now).await;
         // The leader knows better than a watch that lags behind its own writes.
         if !leading || self.state.is_none() {
-            self.state = stored.record().and_then(|record| match record::read(record) {
-                Ok(state) => Some(state),
-                Err(error) => {
-                    tracing::error!(error = &error as &dyn Error, "Cannot use the record of the trust bundle");
-                    None
-                }
-            });
+            self.state = stored.record().and_then(|record| self.recorded(record, now));
         }
         // What whoever leads will write first; a replica must not have to lead before it can serve.
         if self.state.is_none() {
@@ -311,8 +306,27 @@ impl Keeper {
 
     /// The state of a mesh that nothing is recorded of: what signed last, or else what is wanted, signs.
     fn first(&self) -> Option<State> {
-        let issuer = self.active.issuer().or_else(|| self.wanted.issuer())?;
-        Some(State::new(&offer(issuer), self.settings.certificate_life))
+        Some(State::new(&offer(self.first_issuer()?), self.settings.certificate_life))
+    }
+
+    fn first_issuer(&self) -> Option<&Arc<Issuer>> {
+        self.active.issuer().or_else(|| self.wanted.issuer())
+    }
+
+    /// The state that is recorded. A record that cannot be read loses no root.
+    fn recorded(&self, record: &BTreeMap<String, String>, now: Timestamp) -> Option<State> {
+        match record::read(record) {
+            Ok(state) => Some(state),
+            Err(error) => {
+                tracing::error!(
+                    error = &error as &dyn Error,
+                    "Cannot use the record of the trust bundle, and keeps every root in it"
+                );
+                // How long certificates lived is lost with it.
+                let life = self.settings.certificate_life.max(life::CERTIFICATE);
+                Some(record::recover(record, &offer(self.first_issuer()?), life, now))
+            }
+        }
     }
 
     /// The issuer of a link, wherever it still is. First as its owner wants it now: certificates between it and its root may have

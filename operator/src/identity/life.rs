@@ -23,6 +23,17 @@ pub fn skew(life: Duration) -> Duration {
     SKEW.min(life / 10)
 }
 
+/// The moment so long after another, or the last that there is.
+#[must_use]
+pub fn after(moment: Timestamp, duration: Duration) -> Timestamp {
+    moment.checked_add(duration).unwrap_or(Timestamp::MAX)
+}
+
+/// When the last certificate has ended, also by a clock that is behind, if the last one that lives for `life` is signed `now`.
+pub(super) fn end_of_all(now: Timestamp, life: Duration) -> Timestamp {
+    after(now, life.saturating_add(skew(life)))
+}
+
 /// What all leaves have in common: a time, and that they serve both ends of a connection.
 pub(super) fn leaf_params(now: Timestamp, not_after: Timestamp) -> CertificateParams {
     let mut params = CertificateParams::default();

@@ -1,16 +1,20 @@
 //! The rotation's state as it stands in the ConfigMap `weft-trust-bundle` of the operator's namespace: for the operator that is
 //! started next, for the other replicas, and for whoever wants to know.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, error::Error, time::Duration};
 
 use jiff::Timestamp;
-use rustls::pki_types::{CertificateDer, pem, pem::PemObject};
+use rustls::{
+    RootCertStore,
+    pki_types::{CertificateDer, pem, pem::PemObject},
+};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::{
     issuer::{chain::moment, fingerprint},
-    rotation::{Link, Next, Root, State},
+    life,
+    rotation::{Link, Next, Offer, Root, State},
 };
 use crate::{
     model::{Fingerprint, NotAFingerprint},
@@ -37,6 +41,8 @@ pub(super) enum RecordError {
     Pem(#[from] pem::Error),
     #[error("its entry {BUNDLE:?} lacks the root {0}")]
     RootMissing(Fingerprint),
+    #[error("its entry {BUNDLE:?} has a certificate that cannot be trusted")]
+    NotARoot(#[from] rustls::Error),
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -161,6 +167,28 @@ pub(super) fn read(entries: &BTreeMap<String, String>) -> Result<State, RecordEr
     })
 }
 
+/// The state of a mesh whose record cannot be read, with the issuer that is at hand. Every root of the bundle stays trusted until
+/// the last certificate that may have been signed under it has ended, the longest of which lives for `life`.
+pub(super) fn recover(entries: &BTreeMap<String, String>, active: &Offer, life: Duration, now: Timestamp) -> State {
+    let mut state = State::new(active, life);
+    let bundle = entries.get(BUNDLE).map(String::as_bytes).unwrap_or_default();
+    let mut roots: Vec<Root> = Vec::new();
+    for certificate in CertificateDer::pem_slice_iter(bundle) {
+        // A sidecar refuses the whole bundle for one root that it cannot read.
+        let usable = certificate.map_err(RecordError::from).and_then(|certificate| {
+            RootCertStore::empty().add(certificate.clone())?;
+            Ok(certificate.to_vec())
+        });
+        match usable {
+            Ok(certificate) if roots.iter().chain(&state.roots).any(|root| root.certificate == certificate) => {}
+            Ok(certificate) => roots.push(Root { certificate, retires: Some(life::end_of_all(now, life)) }),
+            Err(error) => tracing::error!(error = &error as &dyn Error, "Left a root of the trust bundle out"),
+        }
+    }
+    state.roots.splice(..0, roots);
+    state
+}
+
 /// The roots of a state in PEM, each under the name of its subject.
 pub(super) fn bundle(state: &State) -> String {
     state.roots.iter().map(|root| pem(&root.certificate)).collect()
@@ -231,6 +259,33 @@ mod tests {
         let active = Active { expires: Timestamp::UNIX_EPOCH, brought: true };
         for (name, active) in [("known issuer", Some(active)), ("unknown issuer", None)] {
             assert_eq!(read(&entries(active)).unwrap(), state(), "{name}");
+        }
+    }
+
+    #[test]
+    fn keeps_every_root_of_a_bundle_whose_record_is_lost() {
+        let known = state();
+        let offer = Offer { link: known.active, root: known.roots[0].certificate.clone() };
+        let (now, life) = ("2026-01-01T00:00:00Z".parse().unwrap(), Duration::from_secs(60));
+        let second = ROOTS.match_indices("-----BEGIN").nth(1).unwrap().0;
+        let garbage = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        let cut = ROOTS[..second].replacen("-----END", "---", 1);
+        for (name, bundle, want) in [
+            ("both", ROOTS.to_owned(), 2),
+            ("twice", [ROOTS, ROOTS].concat(), 2),
+            ("with one that is none", [garbage, ROOTS].concat(), 2),
+            ("the other alone", ROOTS[second..].to_owned(), 2),
+            ("the active alone", ROOTS[..second].to_owned(), 1),
+            ("one that is cut off", [&ROOTS[second..], &*cut].concat(), 2),
+            ("nothing", String::new(), 1),
+        ] {
+            let state = recover(&[(BUNDLE.to_owned(), bundle)].into(), &offer, life, now);
+            assert_eq!(state.roots.len(), want, "{name}");
+            assert_eq!((state.active, state.next), (offer.link, None), "{name}");
+            let (active, old) = state.roots.split_last().unwrap();
+            assert_eq!((&active.certificate, active.retires), (&offer.root, None), "{name}");
+            // What was signed a moment ago lives for a minute, and a tenth more by a clock that is behind.
+            assert!(old.iter().all(|root| root.retires == Some(now + Duration::from_secs(66))), "{name}");
         }
     }
 

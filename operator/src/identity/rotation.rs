@@ -130,6 +130,10 @@ impl State {
     /// Does the one step that is due, if one is.
     pub fn advance(&mut self, facts: &Facts<'_>) -> Option<Step> {
         self.longest_life = self.longest_life.max(facts.life);
+        // Written by a clock that was ahead: it would be waited for however far that is.
+        if let Some(next) = self.next.as_mut().filter(|next| next.since > facts.now) {
+            next.since = facts.now;
+        }
         let wanted = facts.offer.filter(|offer| offer.link != self.active);
         if let Some(offer) = wanted.filter(|_| !facts.active_signs) {
             self.introduce(offer, facts.now);
@@ -137,7 +141,7 @@ impl State {
         }
         match (self.next, wanted) {
             (Some(next), Some(offer)) if next.link == offer.link => {
-                if facts.followed && facts.now >= next.since + facts.settle {
+                if facts.followed && facts.now >= life::after(next.since, facts.settle) {
                     return Some(self.switch(next.link, false, facts));
                 }
             }
@@ -157,7 +161,7 @@ impl State {
     /// When time alone will change something.
     #[must_use]
     pub fn due(&self, settle: Duration) -> Option<Timestamp> {
-        let next = self.next.map(|next| next.since + settle);
+        let next = self.next.map(|next| life::after(next.since, settle));
         self.roots.iter().filter_map(|root| root.retires).chain(next).min()
     }
 
@@ -183,7 +187,7 @@ impl State {
     fn switch(&mut self, to: Link, forced: bool, facts: &Facts<'_>) -> Step {
         let from = std::mem::replace(&mut self.active, to);
         self.next = None;
-        let end = facts.now + self.longest_life + life::skew(self.longest_life);
+        let end = life::end_of_all(facts.now, self.longest_life);
         for root in &mut self.roots {
             let fingerprint = root.fingerprint();
             if fingerprint == to.root {

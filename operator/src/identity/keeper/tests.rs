@@ -11,7 +11,7 @@ use tokio::{sync::watch, task::JoinHandle};
 
 use self::cluster::Cluster;
 use super::*;
-use crate::model::PodRef;
+use crate::{identity::store::BUNDLE, model::PodRef};
 
 /// A keeper that leads, and a sidecar that is connected to its operator.
 struct Running {
@@ -250,6 +250,41 @@ async fn the_end_is_near_even_while_the_secret_is_broken() {
 
     let running = Running::start(&cluster).await;
     cluster.until("the same after a restart", |cluster| is_told(cluster, 2)).await;
+    running.end().await;
+}
+
+#[tokio::test]
+async fn a_record_that_cannot_be_read_loses_no_root() {
+    let cluster = Cluster::new();
+    let mut running = Running::start(&cluster).await;
+    let first = running.until("an issuer", |_| true).await;
+    running.follow(&first);
+    cluster.put("secrets", WANTED, Some(brought()));
+    let both = running.until("both roots", |now| now.trust.roots.len() == 2).await;
+    running.follow(&both);
+    // Nobody follows from here on, so that the old root stays.
+    let switched = running.until("a switch", |now| now.issuer.fingerprint() != first.issuer.fingerprint()).await;
+    let record = |cluster: &Cluster| cluster.get("configmaps", BUNDLE).map(|map| map["data"]["rotation.json"].clone());
+    let names = |cluster: &Cluster| {
+        let text = record(cluster).unwrap_or_default();
+        text.as_str().is_some_and(|text| text.contains("retires"))
+    };
+    cluster.until("a record of it", names).await;
+    cluster
+        .until("a copy", |cluster| {
+            cluster.get("secrets", ACTIVE).map(|copy| copy["data"].clone())
+                == cluster.get("secrets", WANTED).map(|it| it["data"].clone())
+        })
+        .await;
+    running.end().await;
+
+    let mut map = cluster.get("configmaps", BUNDLE).unwrap();
+    map["data"]["rotation.json"] = json!("{");
+    cluster.put("configmaps", BUNDLE, Some(map));
+    let mut running = Running::start(&cluster).await;
+    let again = running.until("an issuer", |_| true).await;
+    assert_eq!(again.trust, switched.trust, "what the old issuer signed is still trusted");
+    cluster.until("the record again", names).await;
     running.end().await;
 }
 

@@ -202,6 +202,20 @@ fn an_old_root_waits_for_the_longest_life_that_was_given_out() {
 }
 
 #[test]
+fn dates_that_are_too_far_away_are_taken_for_the_last_there_is() {
+    let b = offer("b");
+    let facts = |now| Facts { now, offer: Some(&b), active_signs: true, followed: true, life: LIFE, settle: SETTLE };
+    let mut state = State::new(&offer("a"), Duration::MAX);
+    state.advance(&facts(at(0)));
+    state.next = state.next.map(|next| Next { since: Timestamp::MAX, ..next });
+    assert_eq!(state.due(SETTLE), Some(Timestamp::MAX));
+    assert_eq!(kind(state.advance(&facts(at(1)))), "", "a moment that has not come yet is now");
+    assert_eq!(state.due(SETTLE), Some(at(7)));
+    assert_eq!(kind(state.advance(&facts(at(7)))), "switched");
+    assert_eq!(state.roots[0].retires, Some(Timestamp::MAX));
+}
+
+#[test]
 fn says_when_to_look_again() {
     let mut state = State::new(&offer("a"), LIFE);
     assert_eq!(state.due(SETTLE), None);
