@@ -128,7 +128,7 @@ impl Keeper {
         watch::channel(None)
     }
 
-    /// Works until `shutdown`; writes while this replica leads.
+    /// Works until `shutdown`; writes while this replica leads, but for the first issuer of all, which any may make.
     pub async fn run(mut self, shutdown: CancellationToken) {
         let mut leads = self.around.leads.clone();
         loop {
@@ -183,6 +183,13 @@ impl Keeper {
             self.open = Some(Instant::now());
         }
         self.look(stored, leading, now).await;
+        if !leading && stored.is_bare() {
+            // The one that leads may be of an earlier version, and wait for this one to be ready. Creating happens once, whoever asks.
+            if let Err(error) = self.make_first(now).await {
+                tracing::warn!(error = &error as &dyn Error, "Could not make an issuer, will be tried again");
+                return AGAIN;
+            }
+        }
         // The leader knows better than a watch that lags behind its own writes.
         if !leading || self.state.is_none() {
             self.state = stored.record().and_then(|record| self.recorded(record, now));
@@ -267,11 +274,7 @@ impl Keeper {
     async fn provide(&self, stored: &Stored, now: Timestamp) -> Result<(), TurnError> {
         let life = self.settings.issuer_life;
         match stored.wanted() {
-            None => {
-                self.store.create_wanted(made::make(life, now)?).await?;
-                tracing::info!(secret = WANTED, "Made an issuer");
-                self.events.made(None, "Made an issuer, because there was none").await;
-            }
+            None => self.make_first(now).await?,
             Some(secret) => {
                 let is_due = made::renewal(secret).is_some_and(|due| due <= now);
                 // One after the other: what is coming must arrive before something else comes.
@@ -282,6 +285,15 @@ impl Keeper {
                     self.events.made(Some(secret), "Made the next issuer, at two thirds of the life of this").await;
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Makes an issuer where there is none, unless somebody else is quicker.
+    async fn make_first(&self, now: Timestamp) -> Result<(), TurnError> {
+        if self.store.create_wanted(made::make(self.settings.issuer_life, now)?).await? {
+            tracing::info!(secret = WANTED, "Made an issuer");
+            self.events.made(None, "Made an issuer, because there was none").await;
         }
         Ok(())
     }

@@ -54,6 +54,11 @@ impl Stored {
         self.wanted.is_some() && self.active.is_some() && self.record.is_some()
     }
 
+    /// Whether there is no issuer anywhere, usable or not.
+    pub(super) fn is_bare(&self) -> bool {
+        self.is_known() && self.wanted().is_none() && self.active().is_none()
+    }
+
     pub(super) fn wanted(&self) -> Option<&Secret> {
         self.wanted.as_ref().and_then(Option::as_ref)
     }
@@ -89,8 +94,8 @@ impl Store {
         stream::select_all([wanted, active, record])
     }
 
-    /// Creates the wanted issuer. Somebody else may be quicker: then theirs it is.
-    pub(super) async fn create_wanted(&self, entries: Entries) -> kube::Result<()> {
+    /// Creates the wanted issuer; `false` when somebody else was quicker: then theirs it is.
+    pub(super) async fn create_wanted(&self, entries: Entries) -> kube::Result<bool> {
         let metadata = ObjectMeta {
             name: Some(WANTED.to_owned()),
             annotations: Some(made::mark(&entries)),
@@ -99,8 +104,8 @@ impl Store {
         };
         let secret = Secret { metadata, type_: Some(TYPE.to_owned()), data: Some(entries), ..Secret::default() };
         match self.secrets.create(&PostParams::default(), &secret).await {
-            Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(()),
-            created => created.map(drop),
+            Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(false),
+            created => created.map(|_| true),
         }
     }
 

@@ -13,7 +13,7 @@ use self::cluster::Cluster;
 use super::*;
 use crate::{identity::store::BUNDLE, model::PodRef};
 
-/// A keeper that leads, and a sidecar that is connected to its operator.
+/// A keeper that leads or does not, and a sidecar that is connected to its operator.
 struct Running {
     authorities: Authorities,
     ledger: Arc<TrustLedger>,
@@ -28,12 +28,16 @@ struct Running {
 
 impl Running {
     async fn start(cluster: &Cluster) -> Self {
+        Self::start_as(cluster, true).await
+    }
+
+    async fn start_as(cluster: &Cluster, leading: bool) -> Self {
         let index = Arc::new(Index::default());
         index.pretend_listed();
         let (ledger, counts) = (Arc::new(TrustLedger::default()), Arc::new(Counts::default()));
         ledger.open(1, PodRef { namespace: "shop".to_owned(), name: "web-1".to_owned() });
         let (copies, copied) = watch::channel(None);
-        let (lead, leads) = watch::channel(true);
+        let (lead, leads) = watch::channel(leading);
         let around = Surroundings {
             index,
             ledger: Arc::clone(&ledger),
@@ -286,6 +290,30 @@ async fn a_record_that_cannot_be_read_loses_no_root() {
     assert_eq!(again.trust, switched.trust, "what the old issuer signed is still trusted");
     cluster.until("the record again", names).await;
     running.end().await;
+}
+
+#[tokio::test]
+async fn whoever_finds_no_issuer_at_all_makes_one() {
+    let cluster = Cluster::new();
+    let mut running = Running::start_as(&cluster, false).await;
+    let made = running.until("an issuer, though another leads that makes none", |_| true).await;
+    running.end().await;
+    assert_eq!(cluster.events(), ["IssuerMade"]);
+    assert!(cluster.get("configmaps", BUNDLE).is_none(), "everything else is for the one that leads");
+
+    let mut running = Running::start(&cluster).await;
+    let same = running.until("it", |_| true).await;
+    assert_eq!(same.issuer.fingerprint(), made.issuer.fingerprint());
+    cluster.until("a copy", |cluster| cluster.get("secrets", ACTIVE).is_some()).await;
+    running.end().await;
+
+    // With a copy there is no hurry: the next one is for the replica that leads to make.
+    cluster.put("secrets", WANTED, None);
+    let mut running = Running::start_as(&cluster, false).await;
+    let copied = running.until("the copy", |_| true).await;
+    assert_eq!(copied.issuer.fingerprint(), made.issuer.fingerprint());
+    running.end().await;
+    assert!(cluster.get("secrets", WANTED).is_none());
 }
 
 #[test]
