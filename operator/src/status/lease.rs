@@ -1,9 +1,6 @@
 //! Which replica leads: the holder of a Lease. The one that leads writes to the API server, the others only serve.
 
-use std::{
-    error::Error,
-    time::{Duration, Instant},
-};
+use std::{error::Error, pin::pin, time::Duration};
 
 use k8s_openapi::{
     api::coordination::v1::{Lease as LeaseObject, LeaseSpec},
@@ -15,7 +12,10 @@ use kube::{
     api::{ObjectMeta, PostParams},
 };
 use thiserror::Error;
-use tokio::{sync::watch, time::timeout};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep, sleep_until, timeout},
+};
 use tokio_util::sync::CancellationToken;
 
 /// Name of the Lease, in the operator's namespace.
@@ -27,6 +27,8 @@ const DURATION: Duration = Duration::from_secs(15);
 const DEADLINE: Duration = Duration::from_secs(10);
 /// Time between two looks at the Lease.
 const RETRY: Duration = Duration::from_secs(2);
+/// Time that a look may take: a connection that died unnoticed must not be waited for.
+const LOOK_LIMIT: Duration = Duration::from_secs(5);
 
 /// A replica's part in the election.
 pub struct Lease {
@@ -35,6 +37,7 @@ pub struct Lease {
     leads: watch::Sender<bool>,
     /// What was last seen, and since when by our own clock: the clocks of replicas need not agree.
     seen: Option<(LeaseSpec, Instant)>,
+    /// When the last renewal that succeeded began. The API server has it from a later moment, and others see it later still.
     renewed: Option<Instant>,
 }
 
@@ -116,6 +119,23 @@ impl Lease {
         }
     }
 
+    /// Does `work`, and stops to lead meanwhile, by its own clock, if the last renewal gets too old. Whatever the API server answers
+    /// or does not answer, nobody leads for longer than that.
+    async fn while_valid<T>(leads: &watch::Sender<bool>, renewed: Option<Instant>, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        if let Some(renewed) = renewed {
+            tokio::select! {
+                done = &mut work => return done,
+                () = sleep_until(renewed + DEADLINE) => {
+                    if leads.send_if_modified(|leads| std::mem::replace(leads, false)) {
+                        tracing::warn!("No longer leads: the Lease could not be renewed");
+                    }
+                }
+            }
+        }
+        work.await
+    }
+
     async fn release(&mut self) -> kube::Result<()> {
         if !*self.leads.borrow() {
             return Ok(());
@@ -131,23 +151,19 @@ impl Lease {
 
 /// Takes part in the election until `shutdown`, and then gives the Lease up so that another replica need not wait.
 pub async fn hold(mut lease: Lease, shutdown: CancellationToken) {
+    let leads = lease.leads.clone();
     loop {
-        // A connection that died unnoticed must not keep this replica leading while another takes over.
-        let look = timeout(DEADLINE / 2, lease.look());
+        let renewed = lease.renewed;
+        let look = Lease::while_valid(&leads, renewed, timeout(LOOK_LIMIT, lease.look()));
         if let Err(error) = look.await.map_err(LookError::from).and_then(|looked| Ok(looked?)) {
             tracing::warn!(error = &error as &dyn Error, "Could not look at the Lease, will be tried again");
-            if lease.renewed.is_none_or(|renewed| renewed.elapsed() > DEADLINE)
-                && lease.leads.send_if_modified(|leads| std::mem::replace(leads, false))
-            {
-                tracing::warn!("No longer leads: the Lease could not be renewed");
-            }
         }
         tokio::select! {
-            () = tokio::time::sleep(RETRY) => {}
+            () = Lease::while_valid(&leads, lease.renewed, sleep(RETRY)) => {}
             () = shutdown.cancelled() => break,
         }
     }
-    let release = timeout(DEADLINE / 2, lease.release());
+    let release = timeout(LOOK_LIMIT, lease.release());
     if let Err(error) = release.await.map_err(LookError::from).and_then(|released| Ok(released?)) {
         tracing::warn!(
             error = &error as &dyn Error,
@@ -170,7 +186,77 @@ fn step(spec: &LeaseSpec, identity: &str, unchanged: Duration) -> Step {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use axum::body::Body;
+    use http::{Method, Request, Response};
+    use http_body_util::BodyExt;
+    use serde_json::{Value, json};
+
     use super::*;
+
+    /// What the API server does from some renewal on.
+    #[derive(Clone, Copy, PartialEq)]
+    enum Fault {
+        Silence,
+        Refusal,
+        /// Reads are answered, but every write comes too late.
+        Conflict,
+    }
+
+    /// An API server with one Lease that takes so many renewals, and where the moment of the last one is written down.
+    fn api_server(renewals: usize, fault: Fault, last: &Arc<Mutex<Option<Instant>>>) -> Client {
+        let state: Arc<Mutex<(Option<Value>, usize)>> = Arc::default();
+        let last = Arc::clone(last);
+        let service = tower::service_fn(move |request: Request<kube::client::Body>| {
+            let (state, last) = (Arc::clone(&state), Arc::clone(&last));
+            async move {
+                let (head, body) = request.into_parts();
+                let body = body.collect().await.unwrap().to_bytes();
+                let refuse = |code: u16, reason: &str| {
+                    (
+                        code,
+                        json!({"kind": "Status", "status": "Failure", "code": code, "reason": reason, "message": ""}),
+                    )
+                };
+                let (known, written) = state.lock().unwrap().clone();
+                let (code, answer) = match (written >= renewals, fault) {
+                    (true, Fault::Silence) => std::future::pending().await,
+                    (true, Fault::Refusal) => refuse(500, "InternalError"),
+                    (true, Fault::Conflict) if head.method != Method::GET => refuse(409, "Conflict"),
+                    _ if head.method == Method::GET => {
+                        known.map_or_else(|| refuse(404, "NotFound"), |lease| (200, lease))
+                    }
+                    _ => {
+                        let lease: Value = serde_json::from_slice(&body).unwrap();
+                        *state.lock().unwrap() = (Some(lease.clone()), written + 1);
+                        *last.lock().unwrap() = Some(Instant::now());
+                        (200, lease)
+                    }
+                };
+                Response::builder().status(code).body(Body::from(answer.to_string()))
+            }
+        });
+        Client::new(service, "weft-system")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_leads_who_cannot_renew() {
+        for (name, fault) in [("silence", Fault::Silence), ("refusal", Fault::Refusal), ("conflicts", Fault::Conflict)]
+        {
+            let last = Arc::default();
+            let (lease, mut leads) = Lease::new(api_server(3, fault, &last), "weft-system", "me".to_owned());
+            let stop = tokio_util::sync::CancellationToken::new();
+            let task = tokio::spawn(hold(lease, stop.clone()));
+            let limit = Duration::from_secs(60);
+            timeout(limit, leads.wait_for(|leads| *leads)).await.expect(name).unwrap();
+            timeout(limit, leads.wait_for(|leads| !*leads)).await.expect(name).unwrap();
+            let led = last.lock().unwrap().unwrap().elapsed();
+            assert!(led <= DEADLINE && led >= DEADLINE - RETRY, "{name}: led for {led:?} after the last renewal");
+            stop.cancel();
+            task.await.unwrap();
+        }
+    }
 
     #[test]
     fn takes_only_what_is_free_or_stale() {
