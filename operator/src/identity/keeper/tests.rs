@@ -238,7 +238,8 @@ async fn the_end_is_near_even_while_the_secret_is_broken() {
 
     let broken = || json!({"apiVersion": "v1", "kind": "Secret", "data": {"tls.crt": "eA=="}});
     cluster.put("secrets", WANTED, Some(broken()));
-    let says_both = |note: &String| note.contains(&near) && note.contains("cannot be used: it has no entry");
+    let says_both =
+        |note: &String| note.contains(&near) && note.contains("cannot be used: entry \"tls.crt\" holds no certificate");
     let is_told = |cluster: &Cluster, times: usize| {
         cluster.notes("IssuerExpiresUnreplaced").iter().filter(|note| says_both(note)).count() == times
     };
