@@ -95,6 +95,10 @@ bench: binaries ## what a pair of sidecars costs, beside HAProxy and Envoy; PROX
 bench-smoke: binaries ## the same with the images' binary and one short round
 	@PROXY=$(BINARIES)/weft-proxy ROUNDS=1 REQUESTS=20000 HANDSHAKES=2000 e2e/bench/run.sh
 
+.PHONY: bench-tls
+bench-tls: tools ## what handshakes and ciphers cost with ring and with aws-lc-rs, the two providers that rustls has
+	@cd e2e/bench/tls && cargo run --release --locked
+
 .PHONY: fuzz
 fuzz: tools ## feed the sidecar's readers with bytes that nobody thought of; FUZZ_SECONDS=60 each, needs a nightly compiler
 	@proxy/fuzz/run.sh
