@@ -51,8 +51,8 @@ impl Ends {
         let client = ClientConnection::new(self.client.clone(), ServerName::try_from(NAME)?)?;
         let mut pair = Pair { client, server: ServerConnection::new(self.server.clone())?, wire: Vec::new() };
         while pair.client.is_handshaking() || pair.server.is_handshaking() {
-            pair.to_server()?;
-            pair.to_client()?;
+            pair.client_speaks()?;
+            pair.server_speaks()?;
         }
         ensure!(pair.server.peer_certificates().is_some(), "the client showed no certificate");
         ensure!(pair.client.protocol_version() == Some(ProtocolVersion::TLSv1_3), "not TLS 1.3");
@@ -73,14 +73,14 @@ impl Pair {
         let (sent, mut received) = (vec![0x5a; RECORD], vec![0; RECORD]);
         for _ in 0..records {
             self.client.writer().write_all(&sent)?;
-            self.to_server()?;
+            self.client_speaks()?;
             self.server.reader().read_exact(&mut received).context("the record did not arrive whole")?;
         }
         ensure!(sent == received, "what arrived is not what was sent");
         Ok(())
     }
 
-    fn to_server(&mut self) -> Result<()> {
+    fn client_speaks(&mut self) -> Result<()> {
         self.wire.clear();
         while self.client.wants_write() {
             self.client.write_tls(&mut self.wire)?;
@@ -93,7 +93,7 @@ impl Pair {
         Ok(())
     }
 
-    fn to_client(&mut self) -> Result<()> {
+    fn server_speaks(&mut self) -> Result<()> {
         self.wire.clear();
         while self.server.wants_write() {
             self.server.write_tls(&mut self.wire)?;
