@@ -6,5 +6,9 @@ mod golden;
 mod laws;
 #[path = "conversions/objects.rs"]
 mod objects;
+#[path = "conversions/samples.rs"]
+mod samples;
 #[path = "conversions/security.rs"]
 mod security;
+#[path = "conversions/typed.rs"]
+mod typed;
