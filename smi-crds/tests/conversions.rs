@@ -1,5 +1,7 @@
 //! Conversion between versions: golden files, laws over generated objects, and what a forged annotation cannot do.
 
+#[path = "conversions/cost.rs"]
+mod cost;
 #[path = "conversions/golden.rs"]
 mod golden;
 #[path = "conversions/laws.rs"]
