@@ -1,6 +1,8 @@
 //! Quantities as weights.
 
-use super::*;
+use smi_crds::{InvalidQuantity, Quantity, TooFine, whole_numbers};
+
+const BILLION: u128 = 1_000_000_000;
 
 const MILLION: u128 = 1_000_000;
 
@@ -59,7 +61,8 @@ fn refuses_what_is_no_weight() {
 #[test]
 fn finds_whole_numbers_of_the_same_ratios() {
     let whole = |texts: &[&str]| {
-        let values = texts.iter().map(|text| billionths(text).expect(text)).collect::<Vec<_>>();
+        let value = |text: &&str| Quantity::Text((*text).to_owned()).billionths().expect(text);
+        let values = texts.iter().map(value).collect::<Vec<_>>();
         whole_numbers(&values)
     };
     for (name, texts, want) in [
