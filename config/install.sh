@@ -22,9 +22,11 @@ echo "weft: waiting for the operator" >&2
 echo "weft: waiting for the metrics API" >&2
 "$kubectl" wait --for=condition=Available --timeout=60s \
   apiservice/v1alpha1.metrics.smi-spec.io apiservice/v1alpha2.metrics.smi-spec.io >/dev/null
-echo "weft: waiting for the injector's certificate" >&2
+echo "weft: waiting for the webhooks' certificate" >&2
+has() { "$kubectl" wait --for=jsonpath="{$1}" --timeout=60s "${@:2}" >/dev/null; }
 for webhook in 0 1; do
-  "$kubectl" wait --for=jsonpath="{.webhooks[$webhook].clientConfig.caBundle}" --timeout=60s \
-    mutatingwebhookconfiguration/weft-injector >/dev/null
+  has ".webhooks[$webhook].clientConfig.caBundle" mutatingwebhookconfiguration/weft-injector
 done
+has '.webhooks[0].clientConfig.caBundle' validatingwebhookconfiguration/weft-validator
+has '.spec.conversion.webhook.clientConfig.caBundle' -f <("$kubectl" kustomize "$here/crds")
 echo "weft: ready" >&2

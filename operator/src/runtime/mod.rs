@@ -27,7 +27,7 @@ use crate::{
     discovery::{Authenticator, Certificates, Ledgers, Reports, Streams},
     https::{Clients, Server},
     identity::{self, Authorities, Counts, Keeper, Namespaces, Serving, Surroundings},
-    index::{self, EndpointSlices, Index, Pods, Services, TrafficSplits},
+    index::{self, EndpointSlices, HttpRouteGroups, Index, Pods, Services, TrafficSplits},
     publish::Publisher,
     status,
     traffic::{Ingest, Store},
@@ -84,6 +84,7 @@ pub async fn run(client: Client, options: Options, shutdown: CancellationToken) 
     watch::<EndpointSlices>(&mut parts, &client, &index, "watch of EndpointSlices");
     watch::<Pods>(&mut parts, &client, &index, "watch of Pods");
     watch::<TrafficSplits>(&mut parts, &client, &index, "watch of TrafficSplits");
+    watch::<HttpRouteGroups>(&mut parts, &client, &index, "watch of HTTPRouteGroups");
     parts.spawn("publisher", {
         let (publisher, shutdown) = (Arc::clone(&publisher), shutdown.clone());
         async move { publisher.run(shutdown).await }
@@ -92,7 +93,7 @@ pub async fn run(client: Client, options: Options, shutdown: CancellationToken) 
     let (lease, leads) = status::Lease::new(client.clone(), &options.namespace, options.pod.clone());
     parts.spawn("lease", status::hold(lease, shutdown.clone()));
     let destinations = Arc::clone(&ledgers.destinations);
-    let splits = status::Splits::new(client.clone(), options.pod.clone(), Arc::clone(&index), destinations, mesh);
+    let splits = status::Splits::new(client.clone(), options.pod.clone(), Arc::clone(&index), destinations, mesh.clone());
     parts.spawn("status of TrafficSplits", splits.run(leads.clone(), shutdown.clone()));
     parts.spawn("status of inactive kinds", status::Inactive::new(client.clone()).run(leads.clone(), shutdown.clone()));
 
@@ -104,7 +105,7 @@ pub async fn run(client: Client, options: Options, shutdown: CancellationToken) 
         async move { serving.run(authorities, shutdown).await }
     });
 
-    let certificate: Arc<dyn ResolvesServerCert> = serving;
+    let certificate: Arc<dyn ResolvesServerCert> = Arc::clone(&serving) as _;
     let authenticator = Authenticator::new(client.clone());
     let discovery = Streams::new(
         authenticator.clone(),
@@ -135,8 +136,9 @@ pub async fn run(client: Client, options: Options, shutdown: CancellationToken) 
     parts.spawn("roots of new pods", follow(authorities.clone(), Arc::clone(&trust_root), shutdown.clone()));
     let operator = format!("https://{SERVICE}.{}.svc.{}:{DISCOVERY}", options.namespace, options.cluster_domain);
     let injector = admission::Settings::new(&options.proxy_image, operator, &options.cluster_domain, trust_root);
-    let injector = admission::router(Arc::new(injector));
-    parts.spawn("webhooks", server.serve(listen(WEBHOOKS).await?, injector, shutdown.clone()));
+    let webhooks = admission::router(Arc::new(injector))
+        .merge(admission::validate::router(Arc::clone(&index), mesh));
+    parts.spawn("webhooks", server.serve(listen(WEBHOOKS).await?, webhooks, shutdown.clone()));
 
     let api = apiserver::ApiServer::new(client.clone(), store);
     parts.spawn("metrics API", {
@@ -148,7 +150,7 @@ pub async fn run(client: Client, options: Options, shutdown: CancellationToken) 
         }
     });
 
-    let health = Health { index: Arc::clone(&index), authorities, counts, shutdown: shutdown.clone() };
+    let health = Health { index: Arc::clone(&index), authorities, serving, counts, shutdown: shutdown.clone() };
     parts.spawn("health", health::serve(listen(HEALTH).await?, health::router(health), shutdown.clone()));
 
     let end = parts.join().await;
