@@ -19,6 +19,7 @@ import (
 	accessclient "github.com/servicemeshinterface/smi-sdk-go/pkg/gen/client/access/clientset/versioned"
 	accessinformers "github.com/servicemeshinterface/smi-sdk-go/pkg/gen/client/access/informers/externalversions"
 	specsclient "github.com/servicemeshinterface/smi-sdk-go/pkg/gen/client/specs/clientset/versioned"
+	specsscheme "github.com/servicemeshinterface/smi-sdk-go/pkg/gen/client/specs/clientset/versioned/scheme"
 	specsinformers "github.com/servicemeshinterface/smi-sdk-go/pkg/gen/client/specs/informers/externalversions"
 	splitclient "github.com/servicemeshinterface/smi-sdk-go/pkg/gen/client/split/clientset/versioned"
 	splitinformers "github.com/servicemeshinterface/smi-sdk-go/pkg/gen/client/split/informers/externalversions"
@@ -42,6 +43,9 @@ func kinds(config *rest.Config, ns string) ([]kind, error) {
 	splits := splitinformers.NewSharedInformerFactoryWithOptions(split, 0, splitinformers.WithNamespace(ns)).Split()
 	accesses := accessinformers.NewSharedInformerFactoryWithOptions(access, 0, accessinformers.WithNamespace(ns)).Access()
 	specses := specsinformers.NewSharedInformerFactoryWithOptions(specs, 0, specsinformers.WithNamespace(ns)).Specs()
+
+	// The SDK has types and a client for UDPRoutes, and forgets to say so where the client looks for their names.
+	specsscheme.Scheme.AddKnownTypes(specs4.SchemeGroupVersion, &specs4.UDPRoute{}, &specs4.UDPRouteList{})
 
 	port := 8080
 	return []kind{

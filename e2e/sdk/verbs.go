@@ -118,9 +118,10 @@ func (s *subject[T, L]) verbs(ctx context.Context, name string, report *Report) 
 	for _, patch := range []struct {
 		verb string
 		how  types.PatchType
-	}{{"merge patch", types.MergePatchType}, {"JSON patch", types.JSONPatchType}, {"apply", types.ApplyPatchType}} {
+	}{{"merge patch", types.MergePatchType}, {"JSON patch", types.JSONPatchType}} {
 		ask(patch.verb, func() error { return s.patches(ctx, name, patch.how, want) })
 	}
+	ask("apply", func() error { return s.applies(ctx, name+"-applied") })
 	ask("delete", func() error { return s.deletes(ctx, name) })
 	ask("delete collection", func() error { return s.deletesCollection(ctx, name) })
 	ask("events", func() error { return sees(ctx, watched, want) })
@@ -204,42 +205,49 @@ func (s *subject[T, L]) updatesNothing(ctx context.Context, name string) error {
 	return nil
 }
 
-// patches changes the object from what want says to what the kind's patch makes of it, or back.
+// patches changes the object, and want with it.
 func (s *subject[T, L]) patches(ctx context.Context, name string, how types.PatchType, want *T) error {
-	old, err := json.Marshal(want)
-	if err != nil {
-		return err
-	}
-	var patch []byte
-	var options metav1.PatchOptions
-	next := clone(want)
-	switch how {
-	case types.MergePatchType:
-		patch = []byte(s.patch)
+	patch := []byte(s.patch)
+	if how == types.JSONPatchType {
+		patch = []byte(`[{"op": "add", "path": "/metadata/labels", "value": {"patched": "true"}}]`)
+	} else {
+		old, err := json.Marshal(want)
+		if err != nil {
+			return err
+		}
 		changed, err := jsonpatch.MergePatch(old, patch)
 		if err != nil {
 			return err
 		}
-		next = new(T)
-		if err := json.Unmarshal(changed, next); err != nil {
-			return err
-		}
-	case types.JSONPatchType:
-		patch = []byte(`[{"op": "add", "path": "/metadata/labels", "value": {"patched": "true"}}]`)
-	case types.ApplyPatchType:
-		forced := true
-		options = metav1.PatchOptions{FieldManager: "sdk", Force: &forced}
-		next = s.written(name)
-		if patch, err = s.manifest(next); err != nil {
+		*want = *new(T)
+		if err := json.Unmarshal(changed, want); err != nil {
 			return err
 		}
 	}
-	got, err := s.client.Patch(ctx, name, how, patch, options)
-	if err := is(got, err, next); err != nil {
+	got, err := s.client.Patch(ctx, name, how, patch, metav1.PatchOptions{})
+	if err := is(got, err, want); err != nil {
 		return err
 	}
-	*want = *next
 	return s.reads(ctx, name, want)
+}
+
+// applies makes an object by server-side apply, changes it in the same way, and deletes it.
+func (s *subject[T, L]) applies(ctx context.Context, name string) error {
+	want := s.written(name)
+	for range 2 {
+		manifest, err := s.manifest(want)
+		if err != nil {
+			return err
+		}
+		got, err := s.client.Patch(ctx, name, types.ApplyPatchType, manifest, metav1.PatchOptions{FieldManager: "sdk"})
+		if err := is(got, err, want); err != nil {
+			return err
+		}
+		if s.edit != nil {
+			s.edit(want)
+		}
+	}
+	return s.client.Delete(ctx, name, metav1.DeleteOptions{})
 }
 
 // manifest is an object as a file has it.

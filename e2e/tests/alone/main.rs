@@ -2,6 +2,7 @@
 //! them run at the same time.
 
 mod hostile_clients;
+mod one_bad_object;
 mod rollout;
 mod rotation;
 
