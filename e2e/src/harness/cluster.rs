@@ -109,7 +109,8 @@ impl Cluster {
     }
 }
 
-fn kubeconfig() -> Result<PathBuf> {
+/// Path of the administrator's kubeconfig.
+pub(super) fn kubeconfig() -> Result<PathBuf> {
     if let Some(path) = std::env::var_os("KUBECONFIG").filter(|path| !path.is_empty()) {
         return Ok(path.into());
     }

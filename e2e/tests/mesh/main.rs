@@ -3,9 +3,11 @@
 mod addresses;
 mod foreign;
 mod injection;
+mod kubectl;
 mod protocols;
 mod refusals;
 mod sidecar;
+mod smi_versions;
 mod traffic_metrics;
 mod traffic_split_edits;
 mod traffic_split_references;
