@@ -6,7 +6,9 @@ mod rewrite;
 mod tests;
 
 use anyhow::Result;
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
+    CustomResourceDefinition, WebhookClientConfig,
+};
 use kube::{Api, Client};
 use serde::Serialize;
 
@@ -57,7 +59,7 @@ pub(crate) async fn migrate(cluster: &Cluster, check_only: bool, format: Format)
     let (client, _) = connect(cluster).await?;
     let mut migrations = Vec::new();
     // One after the other: each reads and writes a whole kind.
-    for definition in smi_crds::definitions() {
+    for definition in smi_crds::definitions(&WebhookClientConfig::default()) {
         migrations.push(migrate_kind(&client, definition.metadata.name.unwrap_or_default(), check_only).await);
     }
     let outcome = Outcome::all(migrations.iter().map(|migration| migration.state));

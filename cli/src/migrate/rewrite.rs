@@ -69,7 +69,8 @@ impl Failure {
                 "use an account that may patch customresourcedefinitions/status of apiextensions.k8s.io".to_owned()
             }
             (Step::List, false) => {
-                "older objects are converted by the operator: weft check says whether it works; then run this again".to_owned()
+                "older objects are converted by the operator: weft check says whether it works; then run this again"
+                    .to_owned()
             }
             (Step::Write(_), false) => "change or delete that object, then run this again".to_owned(),
             (Step::Trim | Step::Changed, _) => "run this again".to_owned(),

@@ -49,7 +49,11 @@ fn only_kinds_with_older_objects_are_migrated() {
             "done in split.smi-spec.io/v1alpha2",
         ),
         ("not installed", Ok(None), "yes: the kind is not installed, so nothing is stored: "),
-        ("no storage version", Ok(Some(definition(&[], "v2"))), "unknown: it names no version that objects are stored in: try again"),
+        (
+            "no storage version",
+            Ok(Some(definition(&[], "v2"))),
+            "unknown: it names no version that objects are stored in: try again",
+        ),
         (
             "forbidden",
             Err(refusal(403, "you may not")),
@@ -94,7 +98,8 @@ mod by_a_scripted_api_server {
                     json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": status,
                         "message": "no", "reason": ""})
                 } else if path.contains("customresourcedefinitions") {
-                    let mut definition = serde_json::to_value(definition(&["v1alpha2", "v1alpha4"], "v1alpha4")).unwrap();
+                    let mut definition =
+                        serde_json::to_value(definition(&["v1alpha2", "v1alpha4"], "v1alpha4")).unwrap();
                     definition["metadata"]["resourceVersion"] = "7".into();
                     definition
                 } else if path.ends_with("/trafficsplits") {

@@ -113,7 +113,7 @@ impl Cluster {
     }
 }
 
-/// The quoted text of `299 - "text"`, as RFC 9111 had it until RFC 7234.
+/// The quoted text of `299 - "text"`, as section 5.5 of RFC 7234 has it.
 fn warning_text(header: &str) -> String {
     let quoted = header.split_once('"').and_then(|(_, rest)| rest.rsplit_once('"'));
     let Some((text, _)) = quoted else { return header.to_owned() };

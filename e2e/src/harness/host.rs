@@ -59,6 +59,16 @@ impl TestNamespace {
     pub async fn kubectl(&self, arguments: &[&str], input: &str) -> Result<Output> {
         kubectl(&[&["-n", self.name.as_str()], arguments].concat(), input).await
     }
+
+    /// Runs `kubectl edit` in this namespace as administrator, with a program that changes the file it is given.
+    ///
+    /// # Errors
+    /// When it cannot be run, or does not end in time. That it fails is in the result.
+    pub async fn kubectl_edit(&self, arguments: &[&str], editor: &str) -> Result<Output> {
+        let mut command = command(&kubectl_program());
+        command.env("KUBE_EDITOR", editor).args(["-n", &self.name, "edit"]).args(arguments);
+        run(&mut command, "", LIMIT).await.with_context(|| format!("kubectl edit {}", arguments.join(" ")))
+    }
 }
 
 /// The program that make names; else the one of the local cluster, or that of the path for a cluster that is not ours.

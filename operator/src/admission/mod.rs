@@ -1,5 +1,6 @@
 //! Answers to the API server before an object is stored or shown: sidecar injection, conversion between versions, validation.
 
+pub mod convert;
 pub mod inject;
 mod router;
 mod settings;

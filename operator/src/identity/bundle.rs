@@ -145,9 +145,8 @@ struct Stale {
 
 impl Stale {
     fn of<K: Holder>(object: &K, bundle: &str) -> Self {
-        let is_stale = |known: Option<&k8s_openapi::ByteString>| {
-            known.is_none_or(|known| STANDARD.encode(&known.0) != bundle)
-        };
+        let is_stale =
+            |known: Option<&k8s_openapi::ByteString>| known.is_none_or(|known| STANDARD.encode(&known.0) != bundle);
         let stale = object.bundles().into_iter().filter(|(_, known)| is_stale(*known));
         let paths = stale.map(|(path, _)| path).collect();
         Self { resource: ApiResource::erase::<K>(&()), name: object.name_any(), paths }

@@ -25,7 +25,13 @@ impl Kind for HttpRouteGroups {
 
     fn apply(snapshot: &mut Snapshot, key: &GroupRef, object: &Self::Object) -> bool {
         let group = match &object.0 {
-            Ok(object) => read(object),
+            Ok(object) => match object.matches() {
+                Ok(matches) => read(object, matches),
+                Err(error) => {
+                    tracing::warn!(group = %key, error = &error as &dyn std::error::Error, "Ignored an HTTPRouteGroup without clear matches");
+                    return Self::remove(snapshot, key);
+                }
+            },
             Err(error) => {
                 tracing::warn!(group = %key, error = error as &dyn std::error::Error, "Ignored an HTTPRouteGroup that cannot be read");
                 return Self::remove(snapshot, key);
@@ -47,9 +53,9 @@ impl Kind for HttpRouteGroups {
     }
 }
 
-fn read(object: &HttpRouteGroup) -> RouteGroup {
+fn read(object: &HttpRouteGroup, matches: &[HttpMatch]) -> RouteGroup {
     let generation = object.metadata.generation.unwrap_or_default();
-    RouteGroup::new(object.uid().unwrap_or_default(), generation, object.spec.matches.iter().map(conditions).collect())
+    RouteGroup::new(object.uid().unwrap_or_default(), generation, matches.iter().map(conditions).collect())
 }
 
 fn conditions(written: &HttpMatch) -> Conditions {

@@ -93,7 +93,8 @@ pub async fn run(client: Client, options: Options, shutdown: CancellationToken) 
     let (lease, leads) = status::Lease::new(client.clone(), &options.namespace, options.pod.clone());
     parts.spawn("lease", status::hold(lease, shutdown.clone()));
     let destinations = Arc::clone(&ledgers.destinations);
-    let splits = status::Splits::new(client.clone(), options.pod.clone(), Arc::clone(&index), destinations, mesh.clone());
+    let splits =
+        status::Splits::new(client.clone(), options.pod.clone(), Arc::clone(&index), destinations, mesh.clone());
     parts.spawn("status of TrafficSplits", splits.run(leads.clone(), shutdown.clone()));
     parts.spawn("status of inactive kinds", status::Inactive::new(client.clone()).run(leads.clone(), shutdown.clone()));
 
@@ -137,6 +138,7 @@ pub async fn run(client: Client, options: Options, shutdown: CancellationToken) 
     let operator = format!("https://{SERVICE}.{}.svc.{}:{DISCOVERY}", options.namespace, options.cluster_domain);
     let injector = admission::Settings::new(&options.proxy_image, operator, &options.cluster_domain, trust_root);
     let webhooks = admission::router(Arc::new(injector))
+        .merge(admission::convert::router())
         .merge(admission::validate::router(Arc::clone(&index), mesh));
     parts.spawn("webhooks", server.serve(listen(WEBHOOKS).await?, webhooks, shutdown.clone()));
 

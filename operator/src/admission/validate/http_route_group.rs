@@ -8,7 +8,16 @@ use super::{Refusal, Verdict, Warning};
 /// Judges a group.
 pub(super) fn judge(object: &HttpRouteGroup) -> Verdict {
     let mut verdict = Verdict::default();
-    let (path, matches) = ("spec.matches", &object.spec.matches);
+    let matches = match object.matches() {
+        Ok(matches) => matches,
+        Err(problem) => {
+            verdict.refuse(Refusal::Matches(problem));
+            return verdict;
+        }
+    };
+    // As its author wrote it.
+    let path =
+        if object.spec.spec.as_ref().is_some_and(|spec| spec.matches.is_some()) { "spec.matches" } else { "matches" };
     if matches.is_empty() {
         verdict.warn(Warning::NoMatches);
     }

@@ -2,11 +2,8 @@
 
 use kube::core::DynamicObject;
 use serde::de::DeserializeOwned;
-use smi_crds::{
-    access::v1alpha4::{IdentityBinding, TrafficTarget},
-    specs::v1alpha4::{HttpRouteGroup, TcpRoute, UdpRoute},
-    split::v1alpha4::TrafficSplit,
-};
+use serde_json::Value;
+use smi_crds::specs::v1alpha4::{HttpRouteGroupFields, TcpRoute, TcpRouteFields, UdpRoute, UdpRouteFields};
 
 use super::{Refusal, Verdict, http_route_group, identity_binding, traffic_split, traffic_target};
 use crate::{compile::Mesh, model::Snapshot};
@@ -50,27 +47,41 @@ impl Kind {
 pub fn judge(kind: Kind, object: &DynamicObject, namespace: &str, mesh: &Mesh, snapshot: Option<&Snapshot>) -> Verdict {
     match kind {
         Kind::TrafficSplit => read(object, |split| traffic_split::judge(split, namespace, mesh, snapshot)),
-        Kind::TrafficTarget => read(object, |target| traffic_target::judge(target, namespace)),
+        Kind::TrafficTarget => read(object, |target| traffic_target::judge(target, namespace, snapshot)),
         Kind::IdentityBinding => read(object, identity_binding::judge),
-        Kind::HttpRouteGroup => read(object, http_route_group::judge),
+        Kind::HttpRouteGroup => read_beside::<_, HttpRouteGroupFields>(object, http_route_group::judge),
         // All that can be wrong with ports is that they cannot be read.
-        Kind::TcpRoute => read(object, |_: &TcpRoute| Verdict::default()),
-        Kind::UdpRoute => read(object, |_: &UdpRoute| Verdict::default()),
+        Kind::TcpRoute => read_beside::<TcpRoute, TcpRouteFields>(object, |_| Verdict::default()),
+        Kind::UdpRoute => read_beside::<UdpRoute, UdpRouteFields>(object, |_| Verdict::default()),
     }
 }
 
 fn read<K: DeserializeOwned>(object: &DynamicObject, judge: impl FnOnce(&K) -> Verdict) -> Verdict {
-    let read = serde_json::to_value(object)
-        .map_err(|error| (String::new(), error))
-        .and_then(|value| serde_path_to_error::deserialize(value).map_err(|error| {
-            let path = error.path().to_string();
-            (path, error.into_inner())
-        }));
-    match read {
+    match serde_json::to_value(object).map_err(unreadable("")).and_then(typed::<K>) {
         Ok(object) => judge(&object),
-        Err((path, error)) => {
-            let refusal = Refusal::Unreadable { path, problem: error.to_string() };
-            Verdict { refusals: vec![refusal], warnings: Vec::new() }
-        }
+        Err(refusal) => Verdict { refusals: vec![refusal], warnings: Vec::new() },
     }
+}
+
+/// Reads an object that has fields beside `metadata` and `spec`. They are read by themselves first, because of the whole object it
+/// could not be told where it is wrong.
+fn read_beside<K: DeserializeOwned, Fields: DeserializeOwned>(
+    object: &DynamicObject,
+    judge: impl FnOnce(&K) -> Verdict,
+) -> Verdict {
+    match typed::<Fields>(object.data.clone()) {
+        Ok(_) => read(object, judge),
+        Err(refusal) => Verdict { refusals: vec![refusal], warnings: Vec::new() },
+    }
+}
+
+fn typed<T: DeserializeOwned>(value: Value) -> Result<T, Refusal> {
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let path = error.path().to_string();
+        unreadable(&path)(error.into_inner())
+    })
+}
+
+fn unreadable(path: &str) -> impl FnOnce(serde_json::Error) -> Refusal {
+    move |error| Refusal::Unreadable { path: path.to_owned(), problem: error.to_string() }
 }

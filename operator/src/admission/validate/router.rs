@@ -109,10 +109,15 @@ fn answer(request: &AdmissionRequest<DynamicObject>, cluster: &Cluster) -> Resul
 /// Whether the old object says the same: what was stored once can always be labelled, annotated and deleted, which may take an
 /// update that removes a finalizer. So it is with an object that is on its way out.
 fn keeps_meaning(object: &DynamicObject, old: Option<&DynamicObject>) -> bool {
-    fn said(object: &DynamicObject) -> impl Iterator<Item = (&String, &Value)> {
+    fn fields(object: &DynamicObject) -> impl Iterator<Item = (&String, &Value)> {
         object.data.as_object().into_iter().flatten().filter(|(field, _)| *field != "status")
     }
-    object.metadata.deletion_timestamp.is_some() || old.is_some_and(|old| said(old).eq(said(object)))
+    // What older versions say beyond the fields.
+    fn kept(object: &DynamicObject) -> Option<&String> {
+        object.metadata.annotations.as_ref()?.get(smi_crds::CONVERSION)
+    }
+    let is_same = |old: &DynamicObject| fields(old).eq(fields(object)) && kept(old) == kept(object);
+    object.metadata.deletion_timestamp.is_some() || old.is_some_and(is_same)
 }
 
 fn respond(response: AdmissionResponse, subject: &str, verdict: &Verdict) -> AdmissionResponse {

@@ -8,7 +8,7 @@ use weft_policy::root;
 use super::{Refusal, Verdict, Warning};
 use crate::{
     compile::Mesh,
-    model::{ServiceRef, Snapshot, Split},
+    model::{GroupRef, ServiceRef, Snapshot, Split},
 };
 
 /// Judges a split of `namespace`. `snapshot` is `None` as long as the cluster has not been read.
@@ -61,18 +61,26 @@ fn warnings(
         warnings.push(Warning::BackendIsRoot { index, service: root.to_owned() });
     }
     let Some(snapshot) = snapshot else { return warnings };
-    let exists = |name: &str| {
-        snapshot.services.contains_key(&ServiceRef { namespace: namespace.to_owned(), name: name.to_owned() })
-    };
-    if !exists(root) {
-        warnings.push(Warning::NoRoot(root.to_owned()));
+    let service =
+        |name: &str| snapshot.services.get(&ServiceRef { namespace: namespace.to_owned(), name: name.to_owned() });
+    match service(root) {
+        None => warnings.push(Warning::NoRoot(root.to_owned())),
+        Some(service) if service.external => warnings.push(Warning::ExternalRoot(root.to_owned())),
+        Some(_) => {}
     }
-    let mut missing: Vec<usize> = services.iter().filter(|(name, _)| !exists(name)).map(|(_, &index)| index).collect();
-    missing.sort_unstable();
-    warnings.extend(missing.into_iter().map(|index| {
-        let service = spec.backends[index].service.clone();
-        Warning::NoBackend { index, service }
+    let mut backends: Vec<(usize, &String)> = services.iter().map(|(name, &index)| (index, name)).collect();
+    backends.sort_unstable();
+    warnings.extend(backends.into_iter().filter_map(|(index, name)| match service(name) {
+        None => Some(Warning::NoBackend { index, service: name.clone() }),
+        Some(service) if service.external => Some(Warning::ExternalBackend { index, service: name.clone() }),
+        Some(_) => None,
     }));
+    for (index, group) in spec.matches.iter().flatten().enumerate() {
+        let name = GroupRef { namespace: namespace.to_owned(), name: group.name.clone() };
+        if !snapshot.route_groups.contains_key(&name) {
+            warnings.push(Warning::NoGroup { index, group: name.name });
+        }
+    }
     let own = object.metadata.name.as_deref().unwrap_or_default();
     warnings.extend(among(&others(snapshot, namespace, own, mesh), object, root, services));
     warnings
@@ -103,7 +111,7 @@ fn among(others: &[Other<'_>], object: &TrafficSplit, root: &str, services: &BTr
     let mut warnings = Vec::new();
     let created = object.metadata.creation_timestamp.as_ref().map(|time| time.0.as_second());
     let older = |other: &&Other<'_>| created.is_none_or(|created| other.split.created < created);
-    let decides = |other: &&Other<'_>| other.root == root && !other.split.has_matches;
+    let decides = |other: &&Other<'_>| other.root == root && other.split.matches.is_empty();
     if object.spec.matches.as_ref().is_none_or(Vec::is_empty)
         && let Some(other) = others.iter().filter(decides).find(older)
     {

@@ -1,5 +1,6 @@
 //! What is said about an object. Every message begins with the field and ends with what to do.
 
+use smi_crds::{access::v1alpha4::UnreadablePort, specs::v1alpha4::MatchesError};
 use thiserror::Error;
 use weft_policy::{http::InvalidMatch, root::InvalidName};
 
@@ -79,8 +80,13 @@ pub enum Refusal {
         #[source]
         problem: InvalidMatch,
     },
+    /// A group has matches in two places, or in none.
+    #[error(transparent)]
+    Matches(MatchesError),
     /// Two matches of a group have one name.
-    #[error("{path}[{index}].name: {name:?} is the name of {path}[{first}] already: rename one, rules refer to them by name")]
+    #[error(
+        "{path}[{index}].name: {name:?} is the name of {path}[{first}] already: rename one, rules refer to them by name"
+    )]
     MatchTwice {
         /// The list.
         path: &'static str,
@@ -102,6 +108,9 @@ pub enum Refusal {
         /// Where it is written.
         own: String,
     },
+    /// The port that the target was limited to in an older version cannot be read.
+    #[error(transparent)]
+    Port(UnreadablePort),
     /// A rule names one match twice.
     #[error("spec.rules[{rule}].matches[{index}]: {name:?} is named before: keep one")]
     RuleMatchTwice {
@@ -113,7 +122,9 @@ pub enum Refusal {
         name: String,
     },
     /// Two rules name one route.
-    #[error("spec.rules[{index}]: {kind} {name} is named by spec.rules[{first}] already: keep one, with the matches of both")]
+    #[error(
+        "spec.rules[{index}]: {kind} {name} is named by spec.rules[{first}] already: keep one, with the matches of both"
+    )]
     RuleTwice {
         /// The later one.
         index: usize,
@@ -168,8 +179,23 @@ pub enum Warning {
     /// The root does not exist (yet).
     #[error("spec.service: there is no Service {0} in this namespace; the split acts once there is one")]
     NoRoot(String),
+    /// The root is a name for something outside.
+    #[error("spec.service: Service {0} is an ExternalName, which cannot be split; name one with endpoints")]
+    ExternalRoot(String),
+    /// A backend is a name for something outside.
+    #[error(
+        "spec.backends[{index}].service: Service {service} is an ExternalName, which gets no share; name one with endpoints"
+    )]
+    ExternalBackend {
+        /// Which one, from 0.
+        index: usize,
+        /// The Service.
+        service: String,
+    },
     /// A backend does not exist (yet).
-    #[error("spec.backends[{index}].service: there is no Service {service} in this namespace; until there is, the others share its traffic")]
+    #[error(
+        "spec.backends[{index}].service: there is no Service {service} in this namespace; until there is, the others share its traffic"
+    )]
     NoBackend {
         /// Which one, from 0.
         index: usize,
@@ -177,7 +203,9 @@ pub enum Warning {
         service: String,
     },
     /// A backend is the root.
-    #[error("spec.backends[{index}].service: {service} is the root service itself; its share goes to its own endpoints")]
+    #[error(
+        "spec.backends[{index}].service: {service} is the root service itself; its share goes to its own endpoints"
+    )]
     BackendIsRoot {
         /// Which one, from 0.
         index: usize,
@@ -185,7 +213,9 @@ pub enum Warning {
         service: String,
     },
     /// A backend is the root of another split.
-    #[error("spec.backends[{index}].service: {service} is the root of TrafficSplit {split}; its share goes to its own endpoints and is not split again")]
+    #[error(
+        "spec.backends[{index}].service: {service} is the root of TrafficSplit {split}; its share goes to its own endpoints and is not split again"
+    )]
     BackendIsSplit {
         /// Which one, from 0.
         index: usize,
@@ -195,13 +225,17 @@ pub enum Warning {
         split: String,
     },
     /// Splits lead round in a circle.
-    #[error("spec.backends: the splits form a cycle: {0}; traffic does not go round, each share goes to the endpoints of its first backend")]
+    #[error(
+        "spec.backends: the splits form a cycle: {0}; traffic does not go round, each share goes to the endpoints of its first backend"
+    )]
     Cycle(String),
     /// No weight is above zero.
     #[error("spec.backends: all weights are 0, so root service {0} serves by its own endpoints")]
     ZeroWeight(String),
     /// Another split of the same root comes first.
-    #[error("spec.service: root service {root} is split by the older TrafficSplit {older}; this one is not applied while that exists")]
+    #[error(
+        "spec.service: root service {root} is split by the older TrafficSplit {older}; this one is not applied while that exists"
+    )]
     Conflict {
         /// The root.
         root: String,
@@ -209,7 +243,9 @@ pub enum Warning {
         older: String,
     },
     /// A group that a split names does not exist (yet).
-    #[error("spec.matches[{index}]: there is no HTTPRouteGroup {group} in this namespace; until there is, it matches no request")]
+    #[error(
+        "spec.matches[{index}]: there is no HTTPRouteGroup {group} in this namespace; until there is, it matches no request"
+    )]
     NoGroup {
         /// Which one, from 0.
         index: usize,
@@ -225,18 +261,20 @@ pub enum Warning {
     /// A TrafficTarget without sources.
     #[error("spec.sources: there is none, so nobody is allowed by it")]
     NoSources,
-    /// A route that a rule names does not exist (yet).
-    #[error("spec.rules[{index}]: there is no {kind} {name} in this namespace; until there is, the rule allows nothing")]
+    /// A group that a rule names does not exist (yet).
+    #[error(
+        "spec.rules[{index}]: there is no HTTPRouteGroup {name} in this namespace; until there is, the rule allows nothing"
+    )]
     NoRoute {
         /// Which one, from 0.
         index: usize,
-        /// Kind of the route.
-        kind: &'static str,
-        /// Name of the route.
+        /// Name of the group.
         name: String,
     },
     /// A match that a rule names is not in its group (yet).
-    #[error("spec.rules[{rule}].matches[{index}]: HTTPRouteGroup {group} has no match {name:?}; until it has, nothing is allowed by that name")]
+    #[error(
+        "spec.rules[{rule}].matches[{index}]: HTTPRouteGroup {group} has no match {name:?}; until it has, nothing is allowed by that name"
+    )]
     NoSuchMatch {
         /// Which rule, from 0.
         rule: usize,
@@ -254,14 +292,6 @@ pub enum Warning {
         index: usize,
         /// Kind of the route.
         kind: &'static str,
-    },
-    /// An IdentityBinding that a TrafficTarget names does not exist (yet).
-    #[error("{field}: there is no IdentityBinding {name}; until there is, it stands for nobody")]
-    NoBinding {
-        /// Where it is named.
-        field: String,
-        /// With its namespace.
-        name: String,
     },
     /// A selector without requirements.
     #[error("spec.schemes.podLabelSelector: it is empty, so every pod of this namespace belongs to the binding")]

@@ -5,7 +5,9 @@ use std::fmt::Debug;
 use json_patch::jsonptr::PointerBuf;
 use k8s_openapi::{
     ByteString,
-    api::admissionregistration::v1::{MutatingWebhookConfiguration, ValidatingWebhookConfiguration, WebhookClientConfig},
+    api::admissionregistration::v1::{
+        MutatingWebhookConfiguration, ValidatingWebhookConfiguration, WebhookClientConfig,
+    },
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
     kube_aggregator::pkg::apis::apiregistration::v1::APIService,
 };
@@ -40,7 +42,9 @@ impl Holder for ValidatingWebhookConfiguration {
     }
 }
 
-fn of_webhooks<'a>(webhooks: impl Iterator<Item = &'a WebhookClientConfig>) -> Vec<(PointerBuf, Option<&'a ByteString>)> {
+fn of_webhooks<'a>(
+    webhooks: impl Iterator<Item = &'a WebhookClientConfig>,
+) -> Vec<(PointerBuf, Option<&'a ByteString>)> {
     let path = |index: usize| PointerBuf::from_tokens(["webhooks", &index.to_string(), "clientConfig", "caBundle"]);
     webhooks.enumerate().map(|(index, config)| (path(index), config.ca_bundle.as_ref())).collect()
 }
@@ -83,7 +87,7 @@ mod tests {
 
     #[test]
     fn every_kind_of_smi_that_is_converted_has_its_bundle_kept() {
-        let definitions = smi_crds::definitions().into_iter();
+        let definitions = smi_crds::definitions(&Default::default()).into_iter();
         let names: Vec<String> = definitions.filter_map(|definition| definition.metadata.name).collect();
         assert_eq!(names, CustomResourceDefinition::NAMES);
     }

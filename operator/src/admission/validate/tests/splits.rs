@@ -15,8 +15,10 @@ fn split(service: &str, backends: &[(&str, u32)]) -> Value {
 fn shop(services: &[&str], splits: &[(&str, &str, &[&str])]) -> Snapshot {
     let mut snapshot = Snapshot::default();
     for name in services {
+        let external = *name == "outside";
         let name = ServiceRef { namespace: "shop".to_owned(), name: (*name).to_owned() };
-        snapshot.apply_service(name, Service { cluster_ips: Vec::new(), ports: Vec::new(), opaque_ports: None });
+        snapshot
+            .apply_service(name, Service { cluster_ips: Vec::new(), external, ports: Vec::new(), opaque_ports: None });
     }
     for (name, root, backends) in splits {
         let backend = |service: &&str| SplitBackend { service: (*service).to_owned(), weight: 1 };
@@ -25,7 +27,7 @@ fn shop(services: &[&str], splits: &[(&str, &str, &[&str])]) -> Snapshot {
             generation: 1,
             created: 0,
             service: (*root).to_owned(),
-            has_matches: false,
+            matches: Vec::new(),
             backends: backends.iter().map(backend).collect(),
         };
         snapshot.splits.insert(SplitRef { namespace: "shop".to_owned(), name: (*name).to_owned() }, split);
@@ -45,20 +47,26 @@ fn what_can_mean_nothing_or_two_things_is_refused() {
         (
             "root of another cluster",
             split("web.shop.svc.example.org", &[("v1", 1)]),
-            &["refused: spec.service: \"web.shop.svc.example.org\" is not a service name: write SERVICE, SERVICE.shop or \
-               SERVICE.shop.svc.cluster.local"],
+            &[
+                "refused: spec.service: \"web.shop.svc.example.org\" is not a service name: write SERVICE, SERVICE.shop or \
+               SERVICE.shop.svc.cluster.local",
+            ],
         ),
         (
             "one backend in two spellings",
             split("web", &[("v1", 1), ("v2", 1), ("v1.shop", 2)]),
-            &["refused: spec.backends[2].service: v1 is the service of spec.backends[0] already: keep one, with the sum \
-               of the weights"],
+            &[
+                "refused: spec.backends[2].service: v1 is the service of spec.backends[0] already: keep one, with the sum \
+               of the weights",
+            ],
         ),
         (
             "backend of another namespace",
             split("web", &[("v1", 1), ("v2.bank", 1)]),
-            &["refused: spec.backends[1].service: \"v2.bank\" is in the namespace \"bank\", but a split serves only its \
-               own namespace \"shop\""],
+            &[
+                "refused: spec.backends[1].service: \"v2.bank\" is in the namespace \"bank\", but a split serves only its \
+               own namespace \"shop\"",
+            ],
         ),
         (
             "a group twice",
@@ -108,23 +116,50 @@ fn what_others_can_mend_is_warned_of() {
             "backend is another root",
             shop(all, &[("api", "api", &["v1", "v2"])]),
             split("web", &[("api", 1)]),
-            &["warned: spec.backends[0].service: api is the root of TrafficSplit api; its share goes to its own endpoints \
-               and is not split again"],
+            &[
+                "warned: spec.backends[0].service: api is the root of TrafficSplit api; its share goes to its own endpoints \
+               and is not split again",
+            ],
         ),
         (
             "a cycle",
             shop(all, &[("api", "api", &["v1", "v2"]), ("second", "v2", &["web"])]),
             split("web", &[("api", 1)]),
-            &["warned: spec.backends: the splits form a cycle: web -> api -> v2 -> web; traffic does not go round, each \
-               share goes to the endpoints of its first backend"],
+            &[
+                "warned: spec.backends: the splits form a cycle: web -> api -> v2 -> web; traffic does not go round, each \
+               share goes to the endpoints of its first backend",
+            ],
+        ),
+        (
+            "names for something outside",
+            shop(&["outside"], &[]),
+            split("outside", &[("outside", 1)]),
+            &[
+                "warned: spec.backends[0].service: outside is the root service itself; its share goes to its own endpoints",
+                "warned: spec.service: Service outside is an ExternalName, which cannot be split; name one with endpoints",
+                "warned: spec.backends[0].service: Service outside is an ExternalName, which gets no share; name one with \
+                 endpoints",
+            ],
+        ),
+        (
+            "a group that is missing",
+            shop(all, &[]),
+            json!({"service": "web", "backends": [{"service": "v1", "weight": 1}],
+                "matches": [{"kind": "HTTPRouteGroup", "name": "beta"}]}),
+            &[
+                "warned: spec.matches[0]: there is no HTTPRouteGroup beta in this namespace; until there is, it matches no \
+               request",
+            ],
         ),
         ("an older version of itself", shop(all, &[("it", "web", &["web"])]), split("web", &[("v1", 1)]), &[]),
         (
             "another split of the root",
             shop(all, &[("first", "web.shop", &["v2"])]),
             split("web", &[("v1", 1)]),
-            &["warned: spec.service: root service web is split by the older TrafficSplit first; this one is not applied \
-               while that exists"],
+            &[
+                "warned: spec.service: root service web is split by the older TrafficSplit first; this one is not applied \
+               while that exists",
+            ],
         ),
     ] {
         assert_eq!(said("TrafficSplit", spec, Some(&cluster)), want, "{name}");

@@ -64,10 +64,20 @@ async fn objects_are_allowed_refused_or_warned_of() {
     };
     for (name, request, allowed, want) in [
         ("good", json!({}), true, ""),
-        ("bad", json!({"object": bad()}), false, r#"TrafficSplit shop/web: spec.service: \"web.bank\" is in the namespace"#),
+        (
+            "bad",
+            json!({"object": bad()}),
+            false,
+            r#"TrafficSplit shop/web: spec.service: \"web.bank\" is in the namespace"#,
+        ),
         ("made bad", json!({"operation": "UPDATE", "object": bad(), "oldObject": split("web")}), false, "spec.service"),
         ("bad and labelled", json!({"operation": "UPDATE", "object": labelled(), "oldObject": bad()}), true, ""),
-        ("bad and on its way out", json!({"operation": "UPDATE", "object": with_deletion(), "oldObject": bad()}), true, ""),
+        (
+            "bad and on its way out",
+            json!({"operation": "UPDATE", "object": with_deletion(), "oldObject": bad()}),
+            true,
+            "",
+        ),
         ("status of a bad one", json!({"operation": "UPDATE", "subResource": "status", "object": bad()}), true, ""),
         ("deleted", json!({"operation": "DELETE", "object": null, "oldObject": bad()}), true, ""),
         (
