@@ -98,7 +98,8 @@ async fn store_malformed(ns: &TestNamespace) -> Result<()> {
     let definition: Value = ns.cluster.get(DEFINITION).await?.json()?;
     let versions = definition["spec"]["versions"].clone();
     let mut open = versions.clone();
-    let stored = open.as_array_mut().and_then(|versions| versions.iter_mut().find(|version| version["storage"] == true));
+    let stored =
+        open.as_array_mut().and_then(|versions| versions.iter_mut().find(|version| version["storage"] == true));
     stored.context("no version is stored")?["schema"] =
         json!({"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}});
     set_versions(&ns.cluster, &open).await?;

@@ -1,6 +1,7 @@
 //! The examples of SMI's texts, which are in `e2e/spec`: taken as they are, and acting as the text says.
 
 mod accepted;
+mod metrics;
 mod ports;
 mod routes;
 mod splits;
@@ -19,12 +20,15 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("spec")
 }
 
-/// The examples of all texts, in order.
+/// The examples of all texts that are objects, in order. Those that are answers are in folders below.
 fn examples() -> Result<Vec<PathBuf>> {
     let mut examples = Vec::new();
     for text in std::fs::read_dir(folder())? {
         for example in std::fs::read_dir(text?.path())? {
-            examples.push(example?.path());
+            let example = example?.path();
+            if example.is_file() {
+                examples.push(example);
+            }
         }
     }
     examples.sort();

@@ -83,7 +83,13 @@ async fn answers(client: &TestClient, case: &Case, requests: u64) -> Result<()> 
     Ok(())
 }
 
-async fn example_matches(ns: &TestNamespace, client: &TestClient, text: &str, name: &str, cases: &[Case]) -> Result<()> {
+async fn example_matches(
+    ns: &TestNamespace,
+    client: &TestClient,
+    text: &str,
+    name: &str,
+    cases: &[Case],
+) -> Result<()> {
     let manifests = ns.apply_file(&example(text, name)).await?;
     for case in cases {
         // A group has no status that says which proxies know it, so the first answer is awaited.
