@@ -182,11 +182,9 @@ pub fn judge(snapshot: &Snapshot, mesh: &Mesh, name: &SplitRef) -> (Option<Servi
 
 /// The split that decides for a root: the oldest, and of two made in the same second the first by name.
 pub(super) fn in_force(snapshot: &Snapshot, mesh: &Mesh, root: &ServiceRef) -> Option<AppliedSplit> {
-    let first = SplitRef { namespace: root.namespace.clone(), name: String::new() };
     snapshot
         .splits
-        .range(first..)
-        .take_while(|(name, _)| name.namespace == root.namespace)
+        .of_root(root)
         .filter(|(_, split)| !split.has_matches && names(split, root, mesh))
         .min_by_key(|(name, split)| (split.created, *name))
         .map(|(name, split)| AppliedSplit { split: name.clone(), generation: split.generation })

@@ -1,6 +1,6 @@
 //! Tables of what a sidecar and a user are told.
 
-use std::num::NonZeroU16;
+use std::{collections::BTreeMap, num::NonZeroU16};
 
 use super::*;
 use crate::model::{
@@ -52,7 +52,10 @@ impl World {
         let service_account = "web".to_owned();
         let uid = format!("uid-{ip}");
         let (ips, skipped_ports) = (vec![ip.parse().unwrap()], [SKIPPED_PORT].into());
-        self.0.apply_pod(name, Pod { uid, ips, workload, service_account, meshed, skipped_ports });
+        self.0.apply_pod(
+            name,
+            Pod { uid, ips, workload, service_account, labels: BTreeMap::new(), meshed, skipped_ports },
+        );
         self
     }
 
@@ -73,7 +76,8 @@ impl World {
 
     fn matching(mut self, name: &str) -> Self {
         let name = SplitRef { namespace: NAMESPACE.to_owned(), name: name.to_owned() };
-        self.0.splits.get_mut(&name).unwrap().has_matches = true;
+        let split = Split { has_matches: true, ..self.0.splits[&name].clone() };
+        self.0.splits.insert(name, split);
         self
     }
 

@@ -10,6 +10,8 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     identity::{Authorities, Counts},
     index::Index,
+    publish::Ledger,
+    status,
 };
 
 /// Media type of Prometheus' text format.
@@ -21,6 +23,8 @@ pub(super) struct Health {
     pub(super) index: Arc<Index>,
     pub(super) authorities: Authorities,
     pub(super) counts: Arc<Counts>,
+    pub(super) status_counts: Arc<status::Counts>,
+    pub(super) destinations: Arc<Ledger>,
     pub(super) shutdown: CancellationToken,
 }
 
@@ -55,5 +59,8 @@ async fn ready(State(health): State<Health>) -> (StatusCode, &'static str) {
 
 async fn metrics(State(health): State<Health>) -> impl IntoResponse {
     let authority = health.authorities.borrow().clone();
-    ([(CONTENT_TYPE, METRICS)], health.counts.render(authority.as_deref()))
+    let mut text = health.counts.render(authority.as_deref());
+    text.push_str(&health.status_counts.render());
+    text.push_str(&health.destinations.render());
+    ([(CONTENT_TYPE, METRICS)], text)
 }
