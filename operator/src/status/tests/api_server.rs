@@ -1,6 +1,10 @@
 //! An API server for statuses: it keeps the objects, counts what is written, and tells the watches at once.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use axum::body::Body;
 use http::{Method, Response};
@@ -59,11 +63,13 @@ impl State {
 pub(super) struct ApiServer {
     state: watch::Sender<State>,
     index: Arc<Index>,
+    /// A watch tells of changes in their order.
+    order: Arc<Mutex<()>>,
 }
 
 impl ApiServer {
     pub(super) fn new(index: Arc<Index>) -> Self {
-        Self { state: watch::Sender::new(State::default()), index }
+        Self { state: watch::Sender::new(State::default()), index, order: Arc::default() }
     }
 
     pub(super) fn client(&self) -> Client {
@@ -118,6 +124,7 @@ impl ApiServer {
     }
 
     fn change(&self, path: &str, change: impl FnOnce(&mut Value)) -> Value {
+        let _one_at_a_time = self.order.lock().unwrap();
         let mut changed = Value::Null;
         self.state.send_modify(|state| {
             state.version += 1;
