@@ -1,6 +1,6 @@
 //! Routes as others refer to them.
 
-use crate::model::{ObjectRef, Snapshot};
+use crate::model::{GroupRef, ObjectRef, SmiKind, Snapshot};
 
 /// What a reference to a route finds.
 #[derive(Debug, PartialEq, Eq)]
@@ -17,6 +17,12 @@ pub(super) enum Found<'a> {
 pub(super) fn find<'a>(snapshot: &'a Snapshot, name: &ObjectRef) -> Found<'a> {
     if let Some(route) = snapshot.port_routes.get(name) {
         return Found::Matches(route.name.as_deref().into_iter().collect());
+    }
+    let group = GroupRef { namespace: name.namespace.clone(), name: name.name.clone() };
+    if let Some(group) = snapshot.route_groups.get(&group).filter(|_| name.kind == SmiKind::HttpRouteGroup) {
+        return group.matches().map_or(Found::Refused, |matches| {
+            Found::Matches(matches.iter().map(|known| known.name.as_str()).collect())
+        });
     }
     if snapshot.unreadable.contains_key(name) { Found::Refused } else { Found::Nothing }
 }

@@ -2,6 +2,7 @@
 
 mod access;
 mod endpoint_slice;
+mod http_route_group;
 mod pod;
 mod port_route;
 mod said;
@@ -58,7 +59,7 @@ impl Default for Index {
 
 impl Index {
     /// How many kinds are watched: all have to be listed before anything is compiled.
-    pub const KINDS: usize = 8;
+    pub const KINDS: usize = 9;
 
     /// Calls `read` with the cluster as it is now. Keep it short: changes wait for it.
     pub fn read<T>(&self, read: impl FnOnce(&Snapshot) -> T) -> T {

@@ -6,7 +6,9 @@ use std::{
     num::NonZeroU16,
 };
 
-use super::{IdentityBinding, ObjectRef, PodRef, PortRoute, ServiceRef, Splits, TrafficTarget, WorkloadRef};
+use super::{
+    GroupRef, IdentityBinding, ObjectRef, PodRef, PortRoute, RouteGroup, ServiceRef, Splits, TrafficTarget, WorkloadRef,
+};
 
 /// The observed cluster. The indexes follow the maps they belong to.
 #[derive(Debug, Default)]
@@ -19,6 +21,8 @@ pub struct Snapshot {
     pub pods: BTreeMap<PodRef, Pod>,
     /// Every `TrafficSplit`.
     pub splits: Splits,
+    /// Every HTTPRouteGroup.
+    pub route_groups: BTreeMap<GroupRef, RouteGroup>,
     /// Every TCPRoute and UDPRoute.
     pub port_routes: BTreeMap<ObjectRef, PortRoute>,
     /// Every `TrafficTarget`.
@@ -40,6 +44,8 @@ pub struct Snapshot {
 pub struct Service {
     /// Cluster addresses; none for a headless service.
     pub cluster_ips: Vec<IpAddr>,
+    /// It is the name of a host elsewhere, and has no endpoints of its own.
+    pub external: bool,
     /// TCP ports.
     pub ports: Vec<Port>,
     /// Ports that the annotation `weft.dev/opaque-ports` declares opaque; `None` where the defaults hold.
@@ -103,8 +109,8 @@ pub struct Split {
     pub created: i64,
     /// `spec.service` as written.
     pub service: String,
-    /// `spec.matches` has entries.
-    pub has_matches: bool,
+    /// Names of the route groups in `spec.matches`, as written. None: every request is split.
+    pub matches: Vec<String>,
     /// `spec.backends` as written.
     pub backends: Vec<SplitBackend>,
 }
@@ -200,7 +206,7 @@ mod tests {
 
     fn service(ips: &[&str]) -> Service {
         let cluster_ips = ips.iter().map(|ip| ip.parse().unwrap()).collect();
-        Service { cluster_ips, ports: Vec::new(), opaque_ports: None }
+        Service { cluster_ips, external: false, ports: Vec::new(), opaque_ports: None }
     }
 
     fn name(name: &str) -> ServiceRef {

@@ -2,17 +2,19 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
+    hash::Hash,
     ops::Deref,
 };
 
-use super::{ServiceRef, Split, SplitRef};
+use super::{GroupRef, ServiceRef, Split, SplitRef};
 
-/// A map of splits that knows which of them may have a root.
+/// A map of splits that knows which of them may have a root, and which name a route group.
 #[derive(Debug, Default)]
 pub struct Splits {
     all: BTreeMap<SplitRef, Split>,
     /// By what every spelling of a root begins with, so that the cluster's domain need not be known here.
     by_root: HashMap<ServiceRef, BTreeSet<SplitRef>>,
+    by_group: HashMap<GroupRef, BTreeSet<SplitRef>>,
 }
 
 impl Splits {
@@ -20,18 +22,18 @@ impl Splits {
     pub fn insert(&mut self, name: SplitRef, split: Split) {
         self.remove(&name);
         self.by_root.entry(key(&name.namespace, &split.service)).or_default().insert(name.clone());
+        for group in groups(&name, &split) {
+            self.by_group.entry(group).or_default().insert(name.clone());
+        }
         self.all.insert(name, split);
     }
 
     /// Takes a split out.
     pub fn remove(&mut self, name: &SplitRef) -> Option<Split> {
         let split = self.all.remove(name)?;
-        let root = key(&name.namespace, &split.service);
-        if let Some(names) = self.by_root.get_mut(&root) {
-            names.remove(name);
-            if names.is_empty() {
-                self.by_root.remove(&root);
-            }
+        leave(&mut self.by_root, &key(&name.namespace, &split.service), name);
+        for group in groups(name, &split) {
+            leave(&mut self.by_group, &group, name);
         }
         Some(split)
     }
@@ -41,6 +43,11 @@ impl Splits {
     pub fn of_root<'a>(&'a self, root: &ServiceRef) -> impl Iterator<Item = (&'a SplitRef, &'a Split)> + use<'a> {
         self.by_root.get(root).into_iter().flatten().filter_map(|name| self.all.get_key_value(name))
     }
+
+    /// The splits whose `spec.matches` names a route group, by their own names.
+    pub fn of_group<'a>(&'a self, group: &GroupRef) -> impl Iterator<Item = (&'a SplitRef, &'a Split)> + use<'a> {
+        self.by_group.get(group).into_iter().flatten().filter_map(|name| self.all.get_key_value(name))
+    }
 }
 
 impl Deref for Splits {
@@ -48,6 +55,19 @@ impl Deref for Splits {
 
     fn deref(&self) -> &Self::Target {
         &self.all
+    }
+}
+
+fn groups(name: &SplitRef, split: &Split) -> impl Iterator<Item = GroupRef> {
+    split.matches.iter().map(|group| GroupRef { namespace: name.namespace.clone(), name: group.clone() })
+}
+
+fn leave<K: Hash + Eq>(index: &mut HashMap<K, BTreeSet<SplitRef>>, key: &K, name: &SplitRef) {
+    if let Some(names) = index.get_mut(key) {
+        names.remove(name);
+        if names.is_empty() {
+            index.remove(key);
+        }
     }
 }
 
@@ -70,7 +90,7 @@ mod tests {
             generation: 1,
             created: 0,
             service: service.to_owned(),
-            has_matches: false,
+            matches: Vec::new(),
             backends: Vec::new(),
         }
     }
@@ -97,5 +117,22 @@ mod tests {
         splits.remove(&name("b"));
         splits.remove(&name("d"));
         assert!(found(&splits).is_empty() && splits.len() == 3);
+    }
+
+    #[test]
+    fn finds_who_names_a_group_until_nobody_does() {
+        let mut splits = Splits::default();
+        let group = GroupRef { namespace: "shop".to_owned(), name: "insiders".to_owned() };
+        let naming = |groups: &[&str]| Split {
+            matches: groups.iter().map(|group| (*group).to_owned()).collect(),
+            ..split("web")
+        };
+        splits.insert(name("a"), naming(&["insiders", "testers"]));
+        splits.insert(name("b"), naming(&[]));
+        assert_eq!(splits.of_group(&group).map(|(name, _)| &*name.name).collect::<Vec<_>>(), ["a"]);
+        splits.insert(name("a"), naming(&["testers"]));
+        assert_eq!(splits.of_group(&group).count(), 0);
+        splits.remove(&name("a"));
+        assert!(splits.by_group.is_empty(), "nothing is kept");
     }
 }

@@ -10,7 +10,7 @@ use std::{
 
 use tokio::sync::watch;
 
-use crate::model::{AppliedSplit, Destination, PodRef, ServiceRef, Target};
+use crate::model::{AppliedSplit, Destination, PodRef, ServicePort, ServiceRef, Target};
 
 /// Names one stream for as long as the operator runs.
 pub type StreamId = u64;
@@ -20,7 +20,7 @@ pub type StreamId = u64;
 pub struct Progress {
     /// Sidecars that use the root.
     pub proxies: usize,
-    /// Those that acknowledged the split at this generation for every port of the root that they use.
+    /// Those that acknowledged the split, at this generation and with its route groups at theirs, for every port of the root that they use.
     pub acknowledged: usize,
     /// Those that refused what they were last sent, with their reason.
     pub refused: BTreeSet<(PodRef, String)>,
@@ -141,22 +141,22 @@ impl Ledger {
         self.note();
     }
 
-    /// How far the sidecars that use `root` have followed `split`.
-    pub fn progress(&self, root: &ServiceRef, split: &AppliedSplit) -> Progress {
-        let mut progress = Progress::default();
+    /// How far the sidecars that use the roots have followed their splits, with the splits' route groups as they are in them.
+    pub fn progress(&self, splits: &[(ServiceRef, AppliedSplit)]) -> Progress {
         let state = self.locked();
-        let users = state.users.get(root).into_iter().flatten();
-        for stream in users.filter_map(|stream| state.streams.get(stream)) {
-            let of_root = || stream.targets.values().filter(|entry| applied(&entry.sent, root).is_some());
+        let users = splits.iter().filter_map(|(root, _)| state.users.get(root)).flatten().collect::<BTreeSet<_>>();
+        let mut progress = Progress::default();
+        for stream in users.into_iter().filter_map(|stream| state.streams.get(stream)) {
             progress.proxies += 1;
-            let follows = |entry: &Entry| {
-                entry.acknowledged.as_deref().and_then(|known| applied(known, root)) == Some(Some(split))
-            };
-            if of_root().all(follows) {
-                progress.acknowledged += 1;
+            let mut all = true;
+            for (root, split) in splits {
+                for entry in stream.targets.values().filter(|entry| applied(&entry.sent, root).is_some()) {
+                    let known = entry.acknowledged.as_deref().and_then(|known| applied(known, root));
+                    all &= known.is_some_and(|port| port.splits().any(|known| known == split));
+                    progress.refused.extend(entry.refusal.clone().map(|refusal| (stream.pod.clone(), refusal)));
+                }
             }
-            let refusals = of_root().filter_map(|entry| entry.refusal.clone());
-            progress.refused.extend(refusals.map(|refusal| (stream.pod.clone(), refusal)));
+            progress.acknowledged += usize::from(all);
         }
         progress
     }
@@ -204,10 +204,10 @@ fn root(destination: &Destination) -> Option<&ServiceRef> {
     }
 }
 
-/// The split of a destination that is `root`; `None` when it is another Service or none.
-fn applied<'a>(destination: &'a Destination, root: &ServiceRef) -> Option<Option<&'a AppliedSplit>> {
+/// The port of `root` that a destination is; `None` when it is another Service's or none.
+fn applied<'a>(destination: &'a Destination, root: &ServiceRef) -> Option<&'a ServicePort> {
     match destination {
-        Destination::Service(port) if port.service == *root => Some(port.split.as_ref()),
+        Destination::Service(port) if port.service == *root => Some(port),
         Destination::Service(_) | Destination::Pod(_) | Destination::Unknown => None,
     }
 }
@@ -215,14 +215,21 @@ fn applied<'a>(destination: &'a Destination, root: &ServiceRef) -> Option<Option
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{ServicePort, SplitRef};
+    use crate::model::{AppliedGroup, ConditionalSplit, GroupRef, SplitRef};
 
     fn root() -> ServiceRef {
         ServiceRef { namespace: "shop".to_owned(), name: "web".to_owned() }
     }
 
     fn split(generation: i64) -> AppliedSplit {
-        AppliedSplit { split: SplitRef { namespace: "shop".to_owned(), name: "web".to_owned() }, generation }
+        let split = SplitRef { namespace: "shop".to_owned(), name: "web".to_owned() };
+        AppliedSplit { split, uid: "1".to_owned(), generation, groups: Vec::new() }
+    }
+
+    /// The same split, limited by a route group.
+    fn limited(uid: &str, generation: i64) -> AppliedSplit {
+        let group = GroupRef { namespace: "shop".to_owned(), name: "insiders".to_owned() };
+        AppliedSplit { groups: vec![AppliedGroup { group, uid: uid.to_owned(), generation }], ..split(1) }
     }
 
     fn target(port: u16) -> Target {
@@ -234,9 +241,20 @@ mod tests {
             service: root(),
             port: port.try_into().unwrap(),
             opaque: false,
+            conditional: Vec::new(),
             split: Some(split(generation)),
             backends: Vec::new(),
         }))
+    }
+
+    fn conditional(split: AppliedSplit) -> Arc<Destination> {
+        let conditional = ConditionalSplit { split, matches: Vec::new(), backends: Vec::new() };
+        let mut port = match Arc::unwrap_or_clone(at(80, 1)) {
+            Destination::Service(port) => port,
+            other => panic!("{other:?}"),
+        };
+        (port.conditional, port.split) = (vec![conditional], None);
+        Arc::new(Destination::Service(port))
     }
 
     fn pod(name: &str) -> PodRef {
@@ -244,7 +262,7 @@ mod tests {
     }
 
     fn counts(ledger: &Ledger, generation: i64) -> (usize, usize, usize) {
-        let progress = ledger.progress(&root(), &split(generation));
+        let progress = ledger.progress(&[(root(), split(generation))]);
         (progress.acknowledged, progress.proxies, progress.refused.len())
     }
 
@@ -273,6 +291,23 @@ mod tests {
     }
 
     #[test]
+    fn who_uses_two_roots_is_one_and_follows_when_it_follows_both() {
+        let ledger = Ledger::default();
+        ledger.open(1, pod("a"));
+        let other = ServiceRef { name: "other".to_owned(), ..root() };
+        let Destination::Service(port) = Arc::unwrap_or_clone(at(90, 1)) else { panic!("a Service") };
+        let second = Arc::new(Destination::Service(ServicePort { service: other.clone(), ..port }));
+        ledger.sent(1, &target(80), 1, at(80, 1));
+        ledger.sent(1, &target(90), 2, second);
+        let both = [(root(), split(1)), (other, split(1))];
+        for (version, number, want) in [(1, 80, 0), (2, 90, 1)] {
+            ledger.answered(1, &target(number), version, None);
+            let progress = ledger.progress(&both);
+            assert_eq!((progress.acknowledged, progress.proxies), (want, 1), "port {number} has answered");
+        }
+    }
+
+    #[test]
     fn tells_whose_progress_may_have_changed() {
         let ledger = Ledger::default();
         let other = || {
@@ -298,6 +333,26 @@ mod tests {
     }
 
     #[test]
+    fn an_edited_route_group_is_followed_when_it_was_acknowledged_itself() {
+        let ledger = Ledger::default();
+        ledger.open(1, pod("a"));
+        ledger.sent(1, &target(80), 1, conditional(limited("g", 1)));
+        ledger.answered(1, &target(80), 1, None);
+        for (name, split, want) in [
+            ("as acknowledged", limited("g", 1), 1),
+            ("edited", limited("g", 2), 0),
+            ("made anew", limited("h", 1), 0),
+            ("gone", split(1), 0),
+        ] {
+            assert_eq!(ledger.progress(&[(root(), split)]).acknowledged, want, "{name}");
+        }
+        ledger.sent(1, &target(80), 2, conditional(limited("g", 2)));
+        assert_eq!(ledger.progress(&[(root(), limited("g", 2))]).acknowledged, 0, "on its way");
+        ledger.answered(1, &target(80), 2, None);
+        assert_eq!(ledger.progress(&[(root(), limited("g", 2))]).acknowledged, 1, "taken");
+    }
+
+    #[test]
     fn a_late_answer_to_an_old_version_counts_for_nothing() {
         let ledger = Ledger::default();
         ledger.open(1, pod("a"));
@@ -319,7 +374,7 @@ mod tests {
         }
         ledger.answered(1, &target(80), 2, Some("no backend".to_owned()));
         ledger.answered(2, &target(80), 2, None);
-        let progress = ledger.progress(&root(), &split(2));
+        let progress = ledger.progress(&[(root(), split(2))]);
         assert_eq!((progress.acknowledged, progress.proxies), (1, 2));
         assert_eq!(progress.refused, BTreeSet::from([(pod("a"), "no backend".to_owned())]));
         assert_eq!(counts(&ledger, 1), (1, 2, 1), "the one that refused still follows the first");

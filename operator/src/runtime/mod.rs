@@ -14,7 +14,7 @@ use kube::Client;
 use rustls::server::ResolvesServerCert;
 use smi_crds::{
     access::v1alpha4::{IdentityBinding, TrafficTarget},
-    specs::v1alpha4::{TcpRoute, UdpRoute},
+    specs::v1alpha4::{HttpRouteGroup, TcpRoute, UdpRoute},
     split::v1alpha4::TrafficSplit,
 };
 use thiserror::Error;
@@ -89,6 +89,7 @@ pub async fn run(client: Client, options: Options, shutdown: CancellationToken) 
     watch::<EndpointSlices>(&mut parts, &client, &index, "watch of EndpointSlices");
     watch::<Pods>(&mut parts, &client, &index, "watch of Pods");
     watch::<Smi<TrafficSplit>>(&mut parts, &client, &index, "watch of TrafficSplits");
+    watch::<Smi<HttpRouteGroup>>(&mut parts, &client, &index, "watch of HTTPRouteGroups");
     watch::<Smi<TcpRoute>>(&mut parts, &client, &index, "watch of TCPRoutes");
     watch::<Smi<UdpRoute>>(&mut parts, &client, &index, "watch of UDPRoutes");
     watch::<Smi<TrafficTarget>>(&mut parts, &client, &index, "watch of TrafficTargets");

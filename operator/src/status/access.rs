@@ -95,5 +95,5 @@ pub(super) fn of_binding(named: &Named, findings: &[identity_binding::Finding]) 
 }
 
 fn notice(reason: &'static str, finding: &impl Display) -> Notice {
-    Notice { reason, text: finding.to_string(), service: None }
+    Notice { reason, text: finding.to_string(), about: None }
 }

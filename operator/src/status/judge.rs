@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 use smi_crds::condition::{ACCEPTED, PROGRAMMED, RESOLVED_REFS};
 
 use super::{
-    access, split,
+    access, group, split,
     verdict::{FALSE, Judgement, Notice, UNKNOWN, Verdict},
 };
 use crate::{
     compile::{self, Finding, Mesh, identity_binding, traffic_target},
     index::Index,
-    model::{AppliedSplit, ObjectRef, ServiceRef, SmiKind, Snapshot, SplitRef, Unreadable},
+    model::{
+        AppliedSplit, GroupProblem, GroupRef, ObjectRef, ServiceRef, SmiKind, Snapshot, Split, SplitRef, Unreadable,
+    },
     publish::{Ledger, Progress},
 };
 
@@ -20,10 +22,13 @@ pub(super) fn judge(index: &Index, ledger: &Ledger, mesh: &Mesh, name: &ObjectRe
     // What sidecars said is counted after the index is free again: its watches need it.
     match index.read(|snapshot| look(snapshot, mesh, name))? {
         Seen::Judged(verdict) => Some(verdict),
-        Seen::Split { uid, applied, root, findings } => {
-            let taken = root.filter(|_| !findings.iter().any(Finding::rejects));
-            let progress = taken.map(|root| ledger.progress(&root, &applied)).unwrap_or_default();
-            Some(of_split(uid, applied.generation, &findings, &progress))
+        Seen::Split { uid, generation, in_force, findings } => {
+            let progress = ledger.progress(&in_force);
+            Some(of_split(uid, generation, &findings, &progress))
+        }
+        Seen::Group { uid, generation, in_force, problems } => {
+            let progress = (!in_force.is_empty()).then(|| ledger.progress(&in_force));
+            Some(of_group(uid, generation, &problems, progress.as_ref()))
         }
     }
 }
@@ -43,7 +48,15 @@ pub(super) fn names(snapshot: &Snapshot, kind: SmiKind, namespace: Option<&str>)
         SmiKind::TrafficTarget => of_map(&snapshot.targets, kind, namespace),
         SmiKind::IdentityBinding => of_map(&snapshot.bindings, kind, namespace),
         SmiKind::TcpRoute | SmiKind::UdpRoute => of_map(&snapshot.port_routes, kind, namespace),
-        SmiKind::HttpRouteGroup => Vec::new(),
+        SmiKind::HttpRouteGroup => {
+            let first = GroupRef { namespace: namespace.unwrap_or_default().to_owned(), name: String::new() };
+            let of_namespace = snapshot
+                .route_groups
+                .range(first..)
+                .map(|(name, _)| name)
+                .take_while(|name| namespace.is_none_or(|namespace| namespace == name.namespace));
+            of_namespace.map(|name| ObjectRef::new(kind, &name.namespace, &name.name)).collect()
+        }
     };
     names.extend(of_map(&snapshot.unreadable, kind, namespace));
     names
@@ -58,13 +71,19 @@ fn of_map<V>(map: &BTreeMap<ObjectRef, V>, kind: SmiKind, namespace: Option<&str
 /// The objects whose status tells how far proxies that use `root` have followed.
 pub(super) fn users(snapshot: &Snapshot, root: &ServiceRef) -> Vec<ObjectRef> {
     let splits = snapshot.splits.of_root(root);
-    splits.map(|(name, _)| ObjectRef::new(SmiKind::TrafficSplit, &name.namespace, &name.name)).collect()
+    let names = |(name, split): (&SplitRef, &Split)| {
+        let groups = split.matches.iter().map(|group| (SmiKind::HttpRouteGroup, group));
+        let names = std::iter::once((SmiKind::TrafficSplit, &name.name)).chain(groups);
+        names.map(|(kind, one)| ObjectRef::new(kind, &name.namespace, one)).collect::<Vec<_>>()
+    };
+    splits.flat_map(names).collect()
 }
 
 /// What was seen of an object.
 enum Seen {
     Judged(Verdict),
-    Split { uid: String, applied: AppliedSplit, root: Option<ServiceRef>, findings: Vec<Finding> },
+    Split { uid: String, generation: i64, in_force: Vec<(ServiceRef, AppliedSplit)>, findings: Vec<Finding> },
+    Group { uid: String, generation: i64, in_force: Vec<(ServiceRef, AppliedSplit)>, problems: Vec<GroupProblem> },
 }
 
 fn look(snapshot: &Snapshot, mesh: &Mesh, name: &ObjectRef) -> Option<Seen> {
@@ -75,8 +94,8 @@ fn look(snapshot: &Snapshot, mesh: &Mesh, name: &ObjectRef) -> Option<Seen> {
         SmiKind::TrafficSplit => {
             let split = SplitRef { namespace: name.namespace.clone(), name: name.name.clone() };
             let (uid, generation) = snapshot.splits.get(&split).map(|split| (split.uid.clone(), split.generation))?;
-            let (root, findings) = compile::judge(snapshot, mesh, &split);
-            return Some(Seen::Split { uid, applied: AppliedSplit { split, generation }, root, findings });
+            let compile::Judgement { root, applied, findings } = compile::judge(snapshot, mesh, &split);
+            return Some(Seen::Split { uid, generation, in_force: root.zip(applied).into_iter().collect(), findings });
         }
         SmiKind::TcpRoute | SmiKind::UdpRoute => {
             let route = snapshot.port_routes.get(name)?;
@@ -92,7 +111,20 @@ fn look(snapshot: &Snapshot, mesh: &Mesh, name: &ObjectRef) -> Option<Seen> {
             let (named, findings) = identity_binding::judge(snapshot, mesh, name, binding);
             (&binding.uid, binding.generation, access::of_binding(&named, &findings))
         }
-        SmiKind::HttpRouteGroup => return None,
+        SmiKind::HttpRouteGroup => {
+            let group = GroupRef { namespace: name.namespace.clone(), name: name.name.clone() };
+            let (known, of_group) = (snapshot.route_groups.get(&group)?, snapshot.splits.of_group(&group));
+            let in_force = of_group.filter_map(|(split, _)| {
+                let compile::Judgement { root, applied, .. } = compile::judge(snapshot, mesh, split);
+                root.zip(applied)
+            });
+            return Some(Seen::Group {
+                uid: known.uid.clone(),
+                generation: known.generation,
+                in_force: in_force.collect(),
+                problems: known.problems().to_vec(),
+            });
+        }
     };
     Some(Seen::Judged(Verdict { uid: uid.clone(), generation, judgements, notices, pending: false }))
 }
@@ -101,6 +133,12 @@ fn of_split(uid: String, generation: i64, findings: &[Finding], progress: &Progr
     let judgements = split::conditions(findings, progress, generation);
     let pending = judgements.iter().any(|judgement| judgement.reason == split::PENDING);
     Verdict { uid, generation, judgements, notices: split::notices(findings), pending }
+}
+
+fn of_group(uid: String, generation: i64, problems: &[GroupProblem], progress: Option<&Progress>) -> Verdict {
+    let judgements = group::conditions(problems, progress, generation);
+    let pending = judgements.iter().any(|judgement| judgement.reason == split::PENDING);
+    Verdict { uid, generation, judgements, notices: group::notices(problems), pending }
 }
 
 /// It is stored, so somebody relies on it.
@@ -126,7 +164,7 @@ fn of_unreadable(kind: SmiKind, unreadable: &Unreadable) -> Verdict {
                 format!("the references of a {kind} that cannot be read are not known"),
             ),
         ],
-        notices: vec![Notice { reason: REASON, text, service: None }],
+        notices: vec![Notice { reason: REASON, text, about: None }],
         pending: false,
     }
 }

@@ -3,6 +3,7 @@
 mod access;
 mod counts;
 mod engine;
+mod group;
 mod judge;
 mod lease;
 mod pace;

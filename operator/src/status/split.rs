@@ -2,7 +2,7 @@
 
 use smi_crds::condition::{ACCEPTED, CONFLICTED, PROGRAMMED, RESOLVED_REFS};
 
-use super::verdict::{FALSE, Judgement, Notice, TRUE, UNKNOWN, count, join};
+use super::verdict::{About, FALSE, Judgement, Notice, TRUE, UNKNOWN, count, join};
 use crate::{compile::Finding, publish::Progress};
 
 /// The conditions of a split at `generation`.
@@ -12,13 +12,16 @@ pub(super) fn conditions(findings: &[Finding], progress: &Progress, generation: 
 
 /// What its author is told, once.
 pub(super) fn notices(findings: &[Finding]) -> Vec<Notice> {
-    let notice = |finding: &Finding| Notice {
-        reason: finding.reason(),
-        text: finding.to_string(),
-        service: finding
-            .backend()
-            .map(|(backend, port)| (backend.to_owned(), port.map(|port| format!("spec.ports[{port}]")))),
+    let about = |finding: &Finding| match (finding.backend(), finding.group()) {
+        (Some((backend, port)), _) => {
+            let field_path = port.map(|port| format!("spec.ports[{port}]"));
+            Some(About::Service { name: backend.to_owned(), field_path })
+        }
+        (None, Some(group)) => Some(About::Group { name: group.to_owned() }),
+        (None, None) => None,
     };
+    let notice =
+        |finding: &Finding| Notice { reason: finding.reason(), text: finding.to_string(), about: about(finding) };
     findings.iter().map(notice).collect()
 }
 
@@ -133,7 +136,7 @@ mod tests {
                  others share its traffic"
             ]
         );
-        assert_eq!(notices(&findings)[1].service, Some(("b".to_owned(), None)));
+        assert_eq!(notices(&findings)[1].about, Some(About::Service { name: "b".to_owned(), field_path: None }));
     }
 
     #[test]

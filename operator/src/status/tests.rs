@@ -80,7 +80,13 @@ impl World {
             service: ServiceRef { namespace: NAMESPACE.to_owned(), name: root.to_owned() },
             port: 80.try_into().unwrap(),
             opaque: false,
-            split: Some(AppliedSplit { split, generation: 1 }),
+            conditional: Vec::new(),
+            split: Some(AppliedSplit {
+                uid: format!("uid-trafficsplits/{}", split.name),
+                split,
+                generation: 1,
+                groups: Vec::new(),
+            }),
             backends: Vec::new(),
         });
         self.ledger.sent(stream, &target, version, Arc::new(destination));

@@ -32,8 +32,17 @@ pub(super) struct Judgement {
 pub(super) struct Notice {
     pub(super) reason: &'static str,
     pub(super) text: String,
-    /// The Service that it is about, and a path of its field.
-    pub(super) service: Option<(String, Option<String>)>,
+    /// What it is about, beside the object itself.
+    pub(super) about: Option<About>,
+}
+
+/// Another object of the same namespace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum About {
+    /// A Service, or a part of it.
+    Service { name: String, field_path: Option<String> },
+    /// An HTTPRouteGroup.
+    Group { name: String },
 }
 
 /// Everything that is to be said about an object.
@@ -148,7 +157,7 @@ mod tests {
             uid: "1".to_owned(),
             generation: 2,
             judgements: vec![Judgement::new(PROGRAMMED, status, reason, message)],
-            notices: vec![Notice { reason, text: message.to_owned(), service: None }],
+            notices: vec![Notice { reason, text: message.to_owned(), about: None }],
             pending: false,
         }
     }

@@ -2,7 +2,10 @@
 
 use std::error::Error;
 
-use k8s_openapi::{api::core::v1::ObjectReference, jiff::Timestamp};
+use k8s_openapi::{
+    api::core::v1::{ObjectReference, Service},
+    jiff::Timestamp,
+};
 use kube::{
     Api, Client, ResourceExt,
     api::{ApiResource, DynamicObject, Patch, PatchParams},
@@ -15,7 +18,7 @@ use smi_crds::{
     split::v1alpha4::TrafficSplit,
 };
 
-use super::verdict::{Notice, Verdict};
+use super::verdict::{About, Notice, Verdict};
 use crate::{
     index::Said,
     model::{ObjectRef, SmiKind},
@@ -80,13 +83,19 @@ impl Writer {
             ..ObjectReference::default()
         };
         // The recorder takes two Events for one unless they differ in more than their note.
-        let secondary = notice.service.as_ref().map(|(service, field_path)| ObjectReference {
-            api_version: Some("v1".to_owned()),
-            kind: Some("Service".to_owned()),
-            namespace: Some(name.namespace.clone()),
-            name: Some(service.clone()),
-            field_path: field_path.clone(),
-            ..ObjectReference::default()
+        let secondary = notice.about.as_ref().map(|about| {
+            let (resource, other, field_path) = match about {
+                About::Service { name, field_path } => (ApiResource::erase::<Service>(&()), name, field_path.clone()),
+                About::Group { name } => (ApiResource::erase::<HttpRouteGroup>(&()), name, None),
+            };
+            ObjectReference {
+                api_version: Some(resource.api_version),
+                kind: Some(resource.kind),
+                namespace: Some(name.namespace.clone()),
+                name: Some(other.clone()),
+                field_path,
+                ..ObjectReference::default()
+            }
         });
         let event = Event {
             type_: EventType::Warning,

@@ -13,7 +13,7 @@ use kube::Client;
 use serde_json::{Value, json};
 use smi_crds::{
     access::v1alpha4::{IdentityBinding, TrafficTarget},
-    specs::v1alpha4::{TcpRoute, UdpRoute},
+    specs::v1alpha4::{HttpRouteGroup, TcpRoute, UdpRoute},
     split::v1alpha4::TrafficSplit,
 };
 use tokio::sync::watch;
@@ -140,7 +140,7 @@ impl ApiServer {
             SmiKind::IdentityBinding => self.tell::<IdentityBinding>(&changed),
             SmiKind::TcpRoute => self.tell::<TcpRoute>(&changed),
             SmiKind::UdpRoute => self.tell::<UdpRoute>(&changed),
-            kind @ SmiKind::HttpRouteGroup => panic!("{kind} has no watch"),
+            SmiKind::HttpRouteGroup => self.tell::<HttpRouteGroup>(&changed),
         }
         changed
     }
