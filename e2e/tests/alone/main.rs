@@ -4,6 +4,7 @@
 mod hostile_clients;
 mod rollout;
 mod rotation;
+mod scale;
 
 use anyhow::Result;
 use e2e::{

@@ -240,7 +240,7 @@ async fn a_write_that_fails_is_tried_again() {
 async fn every_kind_says_what_weft_makes_of_it() {
     use smi_crds::{
         access::v1alpha4::{IdentityBinding, TrafficTarget},
-        specs::v1alpha4::{TcpRoute, UdpRoute},
+        specs::v1alpha4::{HttpRouteGroup, TcpRoute, UdpRoute},
     };
     let world = World::start(true);
     world.pod("a", "web");
@@ -251,7 +251,9 @@ async fn every_kind_says_what_weft_makes_of_it() {
     let target = json!({"destination": {"kind": "ServiceAccount", "name": "web"}, "rules": [{"kind": "TCPRoute", "name": "db"}],
         "sources": [{"kind": "IdentityBinding", "name": "clients"}]});
     world.api.apply::<TrafficTarget>("TrafficTarget", "web", 1, target);
-    world.api.until(|state| state.writes.len() == 4).await;
+    let matches = json!({"matches": [{"name": "all", "pathRegex": "/("}]});
+    world.api.apply::<HttpRouteGroup>("HTTPRouteGroup", "broken", 1, matches);
+    world.api.until(|state| state.writes.len() == 5).await;
     let not_enforced = |kind: &str| {
         format!("Programmed=False NotEnforced: Weft does not enforce access yet, so no proxy is told about a {kind}")
     };
@@ -293,6 +295,10 @@ async fn every_kind_says_what_weft_makes_of_it() {
     ] {
         assert_eq!(world.api.look(|state| state.conditions(path)), want, "{path}");
     }
+    let invalid =
+        r#"match "all": pathRegex: "/(" is no regular expression in RE2 syntax: unclosed group, at character 2"#;
+    world.api.until(|state| state.saying(&format!("Accepted=False InvalidMatch: {invalid}")) == 1).await;
+    world.api.until(|state| state.events.iter().filter(|event| event.note == invalid).count() == 1).await;
     // What a target refers to may come later, and a binding counts its pods.
     world.api.apply::<IdentityBinding>(
         "IdentityBinding",

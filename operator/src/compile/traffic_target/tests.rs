@@ -1,11 +1,14 @@
 //! Tables of what the author of a `TrafficTarget` is told.
 
+use weft_policy::http::Conditions;
+
 use super::*;
-use crate::model::{IdentityBinding, PortRoute, Requirement, Selector, Unreadable};
+use crate::model::{GroupRef, IdentityBinding, PortRoute, Requirement, RouteGroup, Selector, Unreadable};
 
 const NAMESPACE: &str = "shop";
 
-/// A TCPRoute `db` with a match `sql`, a UDPRoute `dns` without, an unreadable TCPRoute `bad`; IdentityBindings `web` and, not
+/// A TCPRoute `db` with a match `sql`, a UDPRoute `dns` without, an unreadable TCPRoute `bad`; HTTPRouteGroups `pages` with the
+/// matches `read` and `write`, and `broken`; IdentityBindings `web` and, not
 /// accepted, `odd`, and `far` of another namespace.
 fn snapshot() -> Snapshot {
     let mut snapshot = Snapshot::default();
@@ -29,6 +32,15 @@ fn snapshot() -> Snapshot {
         spiffe_ids: Vec::new(),
         service_account: None,
     };
+    for (name, regex) in [("pages", "/"), ("broken", "/(")] {
+        let matches = ["read", "write"].map(|name| Conditions {
+            name: name.to_owned(),
+            path_regex: Some(regex.to_owned()),
+            ..Conditions::default()
+        });
+        let group = GroupRef { namespace: NAMESPACE.to_owned(), name: name.to_owned() };
+        snapshot.route_groups.insert(group, RouteGroup::new(String::new(), 1, matches.to_vec()));
+    }
     let unreadable =
         Unreadable { uid: String::new(), generation: 1, field: "spec".to_owned(), error: "odd".to_owned() };
     snapshot.port_routes.insert(ObjectRef::new(SmiKind::TcpRoute, NAMESPACE, "db"), route(Some("sql")));
@@ -188,6 +200,23 @@ fn judges_rules() {
             Some(
                 "MatchNotFound: spec.rules[0].matches: UDPRoute dns has no match all, so nothing is granted by it; leave matches \
                  out",
+            ),
+        ),
+        ("requests", rule(SmiKind::HttpRouteGroup, "pages", &[]), None),
+        ("some requests", rule(SmiKind::HttpRouteGroup, "pages", &["write"]), None),
+        (
+            "other requests",
+            rule(SmiKind::HttpRouteGroup, "pages", &["write", "delete"]),
+            Some(
+                "MatchNotFound: spec.rules[0].matches: HTTPRouteGroup pages has no match delete, so nothing is granted by it; it \
+                 has read, write",
+            ),
+        ),
+        (
+            "invalid group",
+            rule(SmiKind::HttpRouteGroup, "broken", &["read"]),
+            Some(
+                "RouteNotAccepted: spec.rules[0]: HTTPRouteGroup broken is not accepted, so the rule grants nothing; see its status",
             ),
         ),
         (
