@@ -6,6 +6,7 @@ mod hostile_clients;
 mod one_bad_object;
 mod rollout;
 mod rotation;
+mod scale;
 
 use anyhow::Result;
 use e2e::{

@@ -52,7 +52,7 @@ impl Operator {
         for name in pods {
             let object = serde_json::from_value(pod(name)).unwrap();
             let key = Pods::key(&object).unwrap();
-            index.change("shop", |snapshot| Pods::apply(snapshot, &key, &object));
+            index.change("shop", &[], |snapshot| Pods::apply(snapshot, &key, &object));
         }
         let mesh = Mesh { cluster_domain: "cluster.local".to_owned(), trust_domain: "cluster.local".to_owned() };
         let publisher = Arc::new(Publisher::new(Arc::clone(&index), mesh));

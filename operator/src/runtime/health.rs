@@ -10,6 +10,8 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     identity::{Authorities, Counts, Serving},
     index::Index,
+    publish::Ledger,
+    status,
 };
 
 /// Media type of Prometheus' text format.
@@ -22,6 +24,8 @@ pub(super) struct Health {
     pub(super) authorities: Authorities,
     pub(super) serving: Arc<Serving>,
     pub(super) counts: Arc<Counts>,
+    pub(super) status_counts: Arc<status::Counts>,
+    pub(super) destinations: Arc<Ledger>,
     pub(super) shutdown: CancellationToken,
 }
 
@@ -59,5 +63,8 @@ async fn ready(State(health): State<Health>) -> (StatusCode, &'static str) {
 
 async fn metrics(State(health): State<Health>) -> impl IntoResponse {
     let authority = health.authorities.borrow().clone();
-    ([(CONTENT_TYPE, METRICS)], health.counts.render(authority.as_deref()))
+    let mut text = health.counts.render(authority.as_deref());
+    text.push_str(&health.status_counts.render());
+    text.push_str(&health.destinations.render());
+    ([(CONTENT_TYPE, METRICS)], text)
 }
