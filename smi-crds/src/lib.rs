@@ -42,5 +42,5 @@ mod status;
 pub use convert::{CONVERSION, ConversionError, ObjectName, Reason, convert};
 pub use definitions::{STORED, definitions};
 pub use port::Port;
-pub use quantity::{InvalidQuantity, Quantity, TooFine};
+pub use quantity::{InvalidQuantity, Quantity, TooFine, whole_numbers};
 pub use status::{SmiStatus, condition};

@@ -65,7 +65,7 @@ impl Quantity {
 /// # Errors
 ///
 /// If the whole numbers would not fit.
-pub(crate) fn whole_numbers(values: &[u128]) -> Result<Vec<u32>, TooFine> {
+pub fn whole_numbers(values: &[u128]) -> Result<Vec<u32>, TooFine> {
     // A denominator divides 10^9, so the least common multiple of all of them does, too.
     let factor = values.iter().fold(1, |factor, value| lcm(factor, BILLION / gcd(*value, BILLION)));
     let scaled = values.iter().map(|value| Some(u32::try_from(value.checked_mul(factor)? / BILLION).ok()?));
@@ -195,6 +195,3 @@ impl Visitor<'_> for EitherSpelling {
         Ok(Quantity::Text(text.to_owned()))
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -8,6 +8,8 @@ mod golden;
 mod laws;
 #[path = "conversions/objects.rs"]
 mod objects;
+#[path = "conversions/quantity.rs"]
+mod quantity;
 #[path = "conversions/samples.rs"]
 mod samples;
 #[path = "conversions/security.rs"]

@@ -138,20 +138,40 @@ async fn stored_versions(cluster: &Cluster) -> Result<Value> {
 
 /// A TrafficSplit that is stored as the definitions of another mesh would have stored it.
 async fn stored_in_an_old_version(ns: &TestNamespace, name: &str) -> Result<()> {
+    let before = storage_hash(&ns.cluster).await?;
     store_in(&ns.cluster, "v1alpha2").await?;
-    let old = Splits { namespace: ns, version: "v1alpha2" };
-    eventually(FOLLOW, "an object that is stored in the old version", async || {
-        let written = match old.create(name, 3.into()).await? {
-            reply if reply.status == 409 => old.patch(name, json!({"metadata": {"labels": {"again": "true"}}})).await?,
-            reply => reply,
-        };
-        written.json::<Value>()?;
-        let stored = stored_versions(&ns.cluster).await?;
-        ensure!(stored.as_array().is_some_and(|stored| stored.contains(&"v1alpha2".into())), "{stored}");
+    eventually(FOLLOW, "storing in the old version", async || {
+        let now = storage_hash(&ns.cluster).await?;
+        ensure!(now != before, "it is still {now}");
         Ok(())
     })
     .await?;
-    store_in(&ns.cluster, "v1alpha4").await
+    let old = Splits { namespace: ns, version: "v1alpha2" };
+    eventually(FOLLOW, "an object of the old version", async || {
+        old.create(name, 3.into()).await?.json::<Value>()?;
+        Ok(())
+    })
+    .await?;
+    // What the operator writes later would be stored in the newest version again, and the object with it.
+    ns.has_condition(name, "ResolvedRefs", "False", "RootNotFound", &[]).await?;
+    old.patch(name, json!({"metadata": {"labels": {"last": "write"}}})).await?.json::<Value>()?;
+    let stored = stored_versions(&ns.cluster).await?;
+    ensure!(stored.as_array().is_some_and(|stored| stored.contains(&"v1alpha2".into())), "{stored}");
+    store_in(&ns.cluster, "v1alpha4").await?;
+    eventually(FOLLOW, "storing in the newest version", async || {
+        let now = storage_hash(&ns.cluster).await?;
+        ensure!(now == before, "it is still {now}");
+        Ok(())
+    })
+    .await
+}
+
+/// What the API server calls the version that it stores TrafficSplits in.
+async fn storage_hash(cluster: &Cluster) -> Result<Value> {
+    let resources: Value = cluster.get("/apis/split.smi-spec.io/v1alpha4").await?.json()?;
+    let resources = resources["resources"].as_array().context("no resources")?;
+    let found = resources.iter().find(|resource| resource["name"] == "trafficsplits").context("no TrafficSplits")?;
+    Ok(found["storageVersionHash"].clone())
 }
 
 #[test]

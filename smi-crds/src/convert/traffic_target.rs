@@ -91,18 +91,19 @@ fn check_kept_port(port: &Value) -> Result<(), String> {
 /// A group that does not fit is left out: without one, a subject's kind says what it is.
 fn restore_groups(spec: &mut Map<String, Value>, kept: Value) {
     let Value::Array(kept) = kept else { return };
-    let mut kept: Vec<(Value, Value)> = kept
+    let mut kept: Vec<(Value, Option<Value>)> = kept
         .into_iter()
         .filter_map(|mut subject| {
-            let group =
-                subject.as_object_mut()?.remove("group").filter(|group| group.is_string() || group.is_null())?;
+            let group = subject.as_object_mut()?.remove("group").filter(|group| group.is_string() || group.is_null());
             Some((subject, group))
         })
         .collect();
     for subject in subjects(spec) {
         if let Some(at) = kept.iter().position(|(kept, _)| kept == subject) {
             let (_, group) = kept.remove(at);
-            subject["group"] = group;
+            if let Some(group) = group {
+                subject["group"] = group;
+            }
         }
     }
 }
@@ -125,13 +126,18 @@ fn tidy(_: &Map<String, Value>, kept: &mut Kept) {
 
 fn lower(body: &mut Map<String, Value>, kept: &mut Kept, to: Version) {
     let Some(Value::Object(spec)) = body.get_mut("spec") else { return };
-    let mut groups = Vec::new();
+    let mut all = Vec::new();
     for subject in subjects(spec) {
         let whole = subject.clone();
-        if subject.as_object_mut().is_some_and(|subject| subject.remove("group").is_some()) {
-            groups.push(whole);
-        }
+        let has_group = subject.as_object_mut().is_some_and(|subject| subject.remove("group").is_some());
+        all.push((subject.clone(), whole, has_group));
     }
+    // One without a group that otherwise equals one with a group is kept, too, so that they are told apart by order.
+    let groups: Vec<Value> = all
+        .iter()
+        .filter(|(bare, ..)| all.iter().any(|(other, _, has_group)| *has_group && other == bare))
+        .map(|(_, whole, _)| whole.clone())
+        .collect();
     if !groups.is_empty() {
         kept.insert(GROUPS, Value::Array(groups));
     }
