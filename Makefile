@@ -121,11 +121,15 @@ install: cluster binaries ## install Weft from config/ with images of this check
 	@config/install.sh
 
 .PHONY: apps
-apps: demo-apps $(FOREIGN:%=image-%) ## build the images that the tests use
+apps: demo-apps sdk $(FOREIGN:%=image-%) ## build what the tests use: images, and a program on smi-sdk-go
 
 .PHONY: demo-apps
 demo-apps: cluster binaries
 	@for name in $(APPS); do $(MAKE) image NAME=$$name BIN=$(BINARIES)/$$name; done
+
+.PHONY: sdk
+sdk:
+	@e2e/sdk/build.sh >/dev/null
 
 .PHONY: $(FOREIGN:%=image-%)
 $(FOREIGN:%=image-%): image-%: cluster

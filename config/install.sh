@@ -22,9 +22,15 @@ echo "weft: waiting for the operator" >&2
 echo "weft: waiting for the metrics API" >&2
 "$kubectl" wait --for=condition=Available --timeout=60s \
   apiservice/v1alpha1.metrics.smi-spec.io apiservice/v1alpha2.metrics.smi-spec.io >/dev/null
-echo "weft: waiting for the injector's certificate" >&2
+echo "weft: waiting for the webhooks' certificate" >&2
+has() { "$kubectl" wait --for=jsonpath="{$1}" --timeout=60s "${@:2}" >/dev/null; }
 for webhook in 0 1; do
-  "$kubectl" wait --for=jsonpath="{.webhooks[$webhook].clientConfig.caBundle}" --timeout=60s \
-    mutatingwebhookconfiguration/weft-injector >/dev/null
+  has ".webhooks[$webhook].clientConfig.caBundle" mutatingwebhookconfiguration/weft-injector
 done
+has '.webhooks[0].clientConfig.caBundle' validatingwebhookconfiguration/weft-validator
+# A kind with one version is never converted.
+converted=$("$kubectl" get -f <("$kubectl" kustomize "$here/crds") \
+  -o jsonpath='{range .items[?(@.spec.conversion.strategy=="Webhook")]}crd/{.metadata.name} {end}')
+# shellcheck disable=SC2086
+has '.spec.conversion.webhook.clientConfig.caBundle' $converted
 echo "weft: ready" >&2

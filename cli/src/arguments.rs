@@ -39,6 +39,14 @@ pub(crate) struct Cluster {
 pub(crate) enum Command {
     /// Check that Weft is installed and works.
     Check,
+    /// Store every SMI object in the newest version.
+    ///
+    /// Objects that an older version of a kind's definition stored stay as they are until somebody writes them. This writes each
+    /// of them as it is, and then takes the older versions out of the definition's list of stored versions, so that nothing
+    /// has to be converted to be read.
+    ///
+    /// Exit status: 0 no object is stored in an older version any more, 1 some still are, 2 that could not be told.
+    MigrateStorage(MigrateStorage),
     /// Print the version of this command and of the operator in the cluster.
     ///
     /// Exit status: 0 both are known, 1 no operator is installed, 2 the operator's could not be told.
@@ -50,4 +58,11 @@ pub(crate) struct Version {
     /// Print the version of this command only, without asking the cluster.
     #[arg(long)]
     pub(crate) client: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct MigrateStorage {
+    /// Say what would have to be done, and write nothing.
+    #[arg(long)]
+    pub(crate) check: bool,
 }

@@ -3,6 +3,7 @@
 mod arguments;
 mod check;
 mod connection;
+mod migrate;
 mod outcome;
 mod output;
 mod version;
@@ -36,6 +37,9 @@ async fn run() -> Result<Outcome> {
     let (printed, outcome) = match arguments.command {
         Command::Version(version) => version::version(&arguments.cluster, version.client, arguments.output).await?,
         Command::Check => check::check(&arguments.cluster, arguments.output).await?,
+        Command::MigrateStorage(migrate) => {
+            migrate::migrate(&arguments.cluster, migrate.check, arguments.output).await?
+        }
     };
     print!("{printed}");
     Ok(outcome)

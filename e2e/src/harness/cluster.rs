@@ -28,6 +28,8 @@ pub struct Reply {
     pub status: StatusCode,
     /// As it came.
     pub body: String,
+    /// What `kubectl` shows as warnings.
+    pub warnings: Vec<String>,
 }
 
 impl Reply {
@@ -81,8 +83,10 @@ impl Cluster {
         }
         let response = self.client.send(request).await?;
         let status = response.status();
+        let warnings = response.headers().get_all(http::header::WARNING).iter();
+        let warnings = warnings.map(|warning| warning_text(&String::from_utf8_lossy(warning.as_bytes()))).collect();
         let body = response.into_body().collect().await?.to_bytes();
-        Ok(Reply { status, body: String::from_utf8_lossy(&body).into_owned() })
+        Ok(Reply { status, body: String::from_utf8_lossy(&body).into_owned(), warnings })
     }
 
     /// Gets `path` of the API server.
@@ -109,7 +113,21 @@ impl Cluster {
     }
 }
 
-fn kubeconfig() -> Result<PathBuf> {
+/// The quoted text of `299 - "text"`, as section 5.5 of RFC 7234 has it.
+fn warning_text(header: &str) -> String {
+    let quoted = header.split_once('"').and_then(|(_, rest)| rest.rsplit_once('"'));
+    let Some((text, _)) = quoted else { return header.to_owned() };
+    let mut unquoted = String::with_capacity(text.len());
+    let mut characters = text.chars();
+    while let Some(character) = characters.next() {
+        // A backslash quotes what follows it.
+        unquoted.extend(if character == '\\' { characters.next() } else { Some(character) });
+    }
+    unquoted
+}
+
+/// Path of the administrator's kubeconfig.
+pub(super) fn kubeconfig() -> Result<PathBuf> {
     if let Some(path) = std::env::var_os("KUBECONFIG").filter(|path| !path.is_empty()) {
         return Ok(path.into());
     }
@@ -118,4 +136,21 @@ fn kubeconfig() -> Result<PathBuf> {
     let output = Command::new(&script).output().with_context(|| format!("cannot run {}", script.display()))?;
     ensure!(output.status.success(), "there is no cluster: `make cluster install` starts one and installs Weft");
     Ok(String::from_utf8(output.stdout)?.trim_end().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_the_text_of_a_warning() {
+        for (name, header, want) in [
+            ("plain", r#"299 - "all is well""#, "all is well"),
+            ("quotes", r#"299 - "unknown field \"spec.a\"""#, r#"unknown field "spec.a""#),
+            ("a backslash", r#"299 - "a\\b""#, r"a\b"),
+            ("no quotes", "299 -", "299 -"),
+        ] {
+            assert_eq!(warning_text(header), want, "{name}");
+        }
+    }
 }

@@ -48,6 +48,43 @@ impl Mesh {
         done
     }
 
+    /// Runs so many operators, does `meanwhile`, and runs one again, even if `meanwhile` fails.
+    ///
+    /// # Errors
+    /// Those of `meanwhile`; and when they are not ready in time.
+    pub async fn with_replicas<T>(&self, replicas: u8, meanwhile: impl AsyncFnOnce() -> Result<T>) -> Result<T> {
+        self.scale(replicas.into()).await?;
+        let ready = eventually(Duration::from_secs(60), "ready operators", async || {
+            let pods = self.pods().list(&operator_pods()).await?;
+            let ready = pods.iter().filter(|pod| is_ready(pod)).count();
+            ensure!(ready == usize::from(replicas), "{ready} are ready");
+            Ok(())
+        });
+        let done = match ready.await {
+            Ok(()) => meanwhile().await,
+            Err(error) => Err(error),
+        };
+        self.scale(1).await?;
+        eventually(Duration::from_secs(60), "one operator", async || {
+            let pods = self.pods().list(&operator_pods()).await?;
+            ensure!(pods.items.len() == 1 && pods.iter().all(is_ready), "there are {}", pods.items.len());
+            Ok(())
+        })
+        .await?;
+        done
+    }
+
+    /// Kills the operator that leads without grace, and returns its name. Another pod takes its place later.
+    ///
+    /// # Errors
+    /// When none leads.
+    pub async fn kill_one(&self) -> Result<String> {
+        let leases = Api::<Lease>::namespaced(self.cluster.client.clone(), WEFT_NAMESPACE);
+        let leader = leases.get(OPERATOR).await?.spec.and_then(|spec| spec.holder_identity).context("none leads")?;
+        self.pods().delete(&leader, &DeleteParams::default().grace_period(0)).await?;
+        Ok(leader)
+    }
+
     async fn kill_operator(&self) -> Result<()> {
         self.scale(0).await?;
         let pods = self.pods();

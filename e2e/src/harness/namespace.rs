@@ -27,7 +27,7 @@ const START_LIMIT: Duration = Duration::from_secs(120);
 /// Time for a failed test to print what may tell why.
 const DIAGNOSIS_LIMIT: Duration = Duration::from_secs(60);
 /// Name under which the harness applies objects.
-const FIELD_MANAGER: &str = "weft-e2e";
+pub(crate) const FIELD_MANAGER: &str = "weft-e2e";
 
 /// A namespace that belongs to one test.
 #[derive(Clone)]
@@ -182,16 +182,24 @@ impl TestNamespace {
     /// # Errors
     /// When they do not start in time.
     pub async fn web(&self, backends: &[&str]) -> Result<TestClient> {
+        self.shop("web", json!({"app": "web"}), backends).await
+    }
+
+    /// Like [`web`](Self::web), with a root of another name, in front of those servers that `selector` selects.
+    ///
+    /// # Errors
+    /// When they do not start in time.
+    pub async fn shop(&self, root: &str, selector: serde_json::Value, backends: &[&str]) -> Result<TestClient> {
         for backend in backends {
             self.server(backend).apply().await?;
         }
-        self.service("web", json!({"app": "web"})).await?;
+        self.service(root, selector).await?;
         self.client("client").apply().await?;
         for name in backends.iter().chain(&["client"]) {
             self.rolled_out(name).await?;
         }
         let client = self.test_client("client").await?;
-        client.reaches("http://web:8080/").await?;
+        client.reaches(&format!("http://{root}:8080/")).await?;
         Ok(client)
     }
 

@@ -50,6 +50,7 @@ pub struct Workload {
     annotations: BTreeMap<String, String>,
     environment: BTreeMap<String, String>,
     pod: Value,
+    http_port: u16,
     own_service: bool,
 }
 
@@ -72,6 +73,7 @@ impl Workload {
             annotations: BTreeMap::new(),
             environment: BTreeMap::new(),
             pod: json!({}),
+            http_port: 8080,
             own_service: true,
         }
         .label("name", name)
@@ -111,6 +113,12 @@ impl Workload {
     pub fn pod(mut self, field: &str, value: Value) -> Self {
         self.pod[field] = value;
         self
+    }
+
+    /// Where a server listens for HTTP, in place of 8080.
+    #[must_use]
+    pub fn http_port(self, port: u16) -> Self {
+        Self { http_port: port, ..self }.environment("HTTP_PORT", &port.to_string())
     }
 
     /// Makes no Service of the server's name.
@@ -163,8 +171,8 @@ impl Workload {
         let ready = |path: &str, port: u16| json!({"httpGet": {"path": path, "port": port}, "periodSeconds": 1});
         match self.image {
             Image::Server => {
-                container["ports"] = json!([{"name": "http", "containerPort": 8080}]);
-                container["readinessProbe"] = ready("/probe", 8080);
+                container["ports"] = json!([{"name": "http", "containerPort": self.http_port}]);
+                container["readinessProbe"] = ready("/probe", self.http_port);
             }
             Image::Client => {
                 container["args"] = json!(["serve"]);

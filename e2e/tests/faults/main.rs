@@ -1,6 +1,7 @@
 //! What Weft does while something that all share is broken. No two of these tests run at the same time.
 
 mod api_server;
+mod conversion;
 mod operator;
 mod webhook;
 

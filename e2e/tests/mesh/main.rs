@@ -1,11 +1,16 @@
 //! What Weft promises, shown on a cluster: one file for each topic, tests in parallel, each in a namespace of its own.
 
 mod addresses;
+mod bad_manifests;
 mod foreign;
 mod injection;
+mod kubectl;
 mod protocols;
 mod refusals;
+mod sdk_clients;
 mod sidecar;
+mod smi_versions;
+mod specification;
 mod traffic_metrics;
 mod traffic_split_edits;
 mod traffic_split_matches;

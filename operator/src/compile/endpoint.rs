@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use super::Mesh;
-use crate::model::{Endpoint, PodRef, Service, ServiceRef, Slice, Snapshot};
+use crate::model::{Endpoint, PodRef, ServiceRef, Slice, Snapshot};
 
 /// The ready endpoints behind the port of a Service that is named `port`, sorted. Where there are some of the preferred address
 /// family the others are left out: they are the same pods once more.
@@ -47,11 +47,8 @@ pub(super) fn slices<'a>(snapshot: &'a Snapshot, name: &ServiceRef) -> impl Iter
     snapshot.slices.get(name).into_iter().flat_map(|slices| slices.values())
 }
 
-/// The Services of a namespace.
-pub(super) fn of_namespace<'a>(
-    snapshot: &'a Snapshot,
-    namespace: &'a str,
-) -> impl Iterator<Item = (&'a ServiceRef, &'a Service)> {
+/// The Services of a namespace that have no cluster address.
+pub(super) fn headless<'a>(snapshot: &'a Snapshot, namespace: &'a str) -> impl Iterator<Item = &'a ServiceRef> {
     let first = ServiceRef { namespace: namespace.to_owned(), name: String::new() };
-    snapshot.services.range(first..).take_while(move |(name, _)| name.namespace == namespace)
+    snapshot.headless.range(first..).take_while(move |name| name.namespace == namespace)
 }

@@ -3,8 +3,11 @@
 //! No client, no clock, no random number; the same snapshot gives the same answer.
 
 mod endpoint;
+pub mod identity_binding;
+mod route;
 mod service;
 mod split;
+pub mod traffic_target;
 
 #[cfg(test)]
 mod tests;
@@ -60,16 +63,15 @@ fn service_by_name(snapshot: &Snapshot, mesh: &Mesh, name: &ServiceRef, port: No
 }
 
 fn pod_port(snapshot: &Snapshot, mesh: &Mesh, pod: &PodRef, address: SocketAddr) -> Destination {
-    let serves_here = |(name, service): (&ServiceRef, &crate::model::Service)| {
-        service.cluster_ips.is_empty()
-            && endpoint::slices(snapshot, name).any(|slice| {
-                slice.ports.values().any(|port| port.get() == address.port())
-                    && slice.ready.iter().any(|endpoint| endpoint.address == address.ip())
-            })
+    let serves_here = |name: &ServiceRef| {
+        endpoint::slices(snapshot, name).any(|slice| {
+            slice.ports.values().any(|port| port.get() == address.port())
+                && slice.ready.iter().any(|endpoint| endpoint.address == address.ip())
+        })
     };
     Destination::Pod(PodPort {
         endpoint: endpoint::at(snapshot, mesh, address, Some(pod.clone())),
         opaque: DEFAULT_OPAQUE.contains(&address.port()),
-        by_authority: endpoint::of_namespace(snapshot, &pod.namespace).any(serves_here),
+        by_authority: endpoint::headless(snapshot, &pod.namespace).any(serves_here),
     })
 }

@@ -8,8 +8,8 @@ use weft_policy::{http::Conditions, root};
 
 use super::{Mesh, endpoint};
 use crate::model::{
-    AppliedGroup, AppliedSplit, Backend, ConditionalSplit, GroupRef, RouteGroup, Service, ServiceRef, Snapshot, Split,
-    SplitBackend, SplitRef,
+    AppliedGroup, AppliedSplit, Backend, ConditionalSplit, GroupProblem, GroupRef, ObjectRef, RouteGroup, Service,
+    ServiceRef, SmiKind, Snapshot, Split, SplitBackend, SplitRef, Unreadable,
 };
 
 pub use finding::Finding;
@@ -47,12 +47,7 @@ fn of_root<'a>(
     mesh: &Mesh,
     root: &ServiceRef,
 ) -> impl Iterator<Item = (&'a SplitRef, &'a Split)> {
-    let first = SplitRef { namespace: root.namespace.clone(), name: String::new() };
-    snapshot
-        .splits
-        .range(first..)
-        .take_while(move |(name, _)| name.namespace == root.namespace)
-        .filter(move |(_, split)| names(split, root, mesh))
+    snapshot.splits.of_root(root).filter(move |(_, split)| names(split, root, mesh))
 }
 
 fn names(split: &Split, root: &ServiceRef, mesh: &Mesh) -> bool {
@@ -136,9 +131,17 @@ fn group_of<'a>(snapshot: &'a Snapshot, split: &SplitRef, group: &str) -> Option
 
 /// The matches of a route group that a split names, or why it has none.
 fn routes<'a>(snapshot: &'a Snapshot, split: &SplitRef, group: &str) -> Result<&'a [Conditions], Finding> {
-    let (name, known) = group_of(snapshot, split, group)
-        .ok_or_else(|| Finding::GroupNotFound { group: group.to_owned(), namespace: split.namespace.clone() })?;
-    known.matches().map_err(|problem| Finding::GroupNotAccepted { group: name.name, problem: problem.clone() })
+    let Some((_, known)) = group_of(snapshot, split, group) else {
+        let name = ObjectRef::new(SmiKind::HttpRouteGroup, &split.namespace, group);
+        return Err(match snapshot.unreadable.get(&name) {
+            Some(Unreadable { field, error, .. }) => {
+                let problem = GroupProblem::Unreadable { field: field.clone(), error: error.clone() };
+                Finding::GroupNotAccepted { group: group.to_owned(), problem }
+            }
+            None => Finding::GroupNotFound { group: group.to_owned(), namespace: split.namespace.clone() },
+        });
+    };
+    known.matches().map_err(|problem| Finding::GroupNotAccepted { group: group.to_owned(), problem: problem.clone() })
 }
 
 /// The backends of a split for one port of its root. `None` when all weights are 0.

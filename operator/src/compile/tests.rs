@@ -3,7 +3,7 @@
 mod conditional;
 mod services;
 
-use std::num::NonZeroU16;
+use std::{collections::BTreeMap, num::NonZeroU16};
 
 use weft_policy::http::Conditions;
 
@@ -59,7 +59,10 @@ impl World {
         let service_account = "web".to_owned();
         let uid = format!("uid-{ip}");
         let (ips, skipped_ports) = (vec![ip.parse().unwrap()], [SKIPPED_PORT].into());
-        self.0.apply_pod(name, Pod { uid, ips, workload, service_account, meshed, skipped_ports });
+        self.0.apply_pod(
+            name,
+            Pod { uid, ips, workload, service_account, labels: BTreeMap::new(), meshed, skipped_ports },
+        );
         self
     }
 
@@ -81,7 +84,9 @@ impl World {
     /// The split `name` is limited to these route groups.
     fn matching(mut self, name: &str, groups: &[&str]) -> Self {
         let name = SplitRef { namespace: NAMESPACE.to_owned(), name: name.to_owned() };
-        self.0.splits.get_mut(&name).unwrap().matches = groups.iter().map(|group| (*group).to_owned()).collect();
+        let matches = groups.iter().map(|group| (*group).to_owned()).collect();
+        let split = Split { matches, ..self.0.splits[&name].clone() };
+        self.0.splits.insert(name, split);
         self
     }
 

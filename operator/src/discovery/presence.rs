@@ -76,7 +76,7 @@ mod tests {
             "metadata": {"namespace": "shop", "name": "web-1", "uid": uid}, "status": {"phase": phase},
         });
         let object = serde_json::from_value(object).unwrap();
-        index.change("shop", |snapshot| Pods::apply(snapshot, &caller().pod, &object));
+        index.change("shop", &[], |snapshot| Pods::apply(snapshot, &caller().pod, &object));
     }
 
     #[tokio::test(start_paused = true)]

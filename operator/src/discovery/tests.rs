@@ -112,7 +112,7 @@ impl Operator {
     fn change(&self, object: Value) {
         let object = serde_json::from_value(object).unwrap();
         let key = Pods::key(&object).unwrap();
-        self.index.change("shop", |snapshot| Pods::apply(snapshot, &key, &object));
+        self.index.change("shop", &[], |snapshot| Pods::apply(snapshot, &key, &object));
     }
 
     fn metrics(&self) -> String {

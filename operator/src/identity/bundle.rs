@@ -1,28 +1,31 @@
-//! Hands the bundle of roots to the API server: webhooks and aggregated APIs are called only by whom trusts them.
+//! Hands the bundle of roots to the API server: webhooks, conversion and aggregated APIs are called only by whom trusts them.
+
+mod holder;
 
 use std::{error::Error, sync::Arc, time::Duration};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use futures::{Stream, StreamExt, TryStreamExt, stream};
+use futures::{
+    Stream, StreamExt, TryStreamExt,
+    stream::{self, BoxStream},
+};
 use json_patch::{AddOperation, Patch as JsonPatch, PatchOperation, jsonptr::PointerBuf};
 use k8s_openapi::{
-    ByteString, api::admissionregistration::v1::MutatingWebhookConfiguration,
+    api::admissionregistration::v1::{MutatingWebhookConfiguration, ValidatingWebhookConfiguration},
+    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
     kube_aggregator::pkg::apis::apiregistration::v1::APIService,
 };
 use kube::{
     Api, Client, ResourceExt,
-    api::{Patch, PatchParams},
+    api::{ApiResource, DynamicObject, Patch, PatchParams},
     runtime::{WatchStreamExt, watcher},
 };
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::{Authorities, Authority};
+use holder::Holder;
 
-/// The webhook configuration of `config/webhook`.
-const INJECTOR: &str = "weft-injector";
-/// The aggregated APIs of `config/apiservice`.
-const API_SERVICES: [&str; 2] = ["v1alpha1.metrics.smi-spec.io", "v1alpha2.metrics.smi-spec.io"];
 /// Time after which a failed write is tried again.
 const AGAIN: Duration = Duration::from_secs(5);
 
@@ -67,7 +70,7 @@ impl Turns {
     }
 }
 
-/// Keeps the bundle of `config`'s webhook and APIServices equal to the newest while this replica leads, and says in `copied` when
+/// Keeps the bundle of `config`'s webhooks, CustomResourceDefinitions and APIServices equal to the newest while this replica leads, and says in `copied` when
 /// they are.
 pub async fn publish(
     client: Client,
@@ -115,14 +118,19 @@ async fn follow(client: &Client, bundle: &Arc<str>, copied: &Copied) {
     tokio::time::sleep(AGAIN).await;
 }
 
-/// Looks at each object once. One that does not exist needs no bundle.
+/// Looks at each object once.
 async fn everywhere(client: &Client, bundle: &str) -> kube::Result<()> {
-    if let Some(webhook) = Api::<MutatingWebhookConfiguration>::all(client.clone()).get_opt(INJECTOR).await? {
-        mend(client, Stale::of_webhook(&webhook, bundle), bundle).await?;
-    }
-    for name in API_SERVICES {
-        if let Some(service) = Api::<APIService>::all(client.clone()).get_opt(name).await? {
-            mend(client, Stale::of_service(&service, bundle), bundle).await?;
+    each::<MutatingWebhookConfiguration>(client, bundle).await?;
+    each::<ValidatingWebhookConfiguration>(client, bundle).await?;
+    each::<CustomResourceDefinition>(client, bundle).await?;
+    each::<APIService>(client, bundle).await
+}
+
+/// One that does not exist needs no bundle.
+async fn each<K: Holder>(client: &Client, bundle: &str) -> kube::Result<()> {
+    for name in K::NAMES {
+        if let Some(object) = Api::<K>::all(client.clone()).get_opt(name).await? {
+            mend(client, Stale::of(&object, bundle), bundle).await?;
         }
     }
     Ok(())
@@ -130,51 +138,30 @@ async fn everywhere(client: &Client, bundle: &str) -> kube::Result<()> {
 
 /// An object, and where it has another bundle.
 struct Stale {
-    kind: StaleKind,
+    resource: ApiResource,
     name: String,
     paths: Vec<PointerBuf>,
 }
 
-enum StaleKind {
-    Webhook,
-    ApiService,
-}
-
 impl Stale {
-    fn of_webhook(object: &MutatingWebhookConfiguration, bundle: &str) -> Self {
-        let webhooks = object.webhooks.iter().flatten().enumerate();
-        let paths = webhooks
-            .filter(|(_, webhook)| differs(webhook.client_config.ca_bundle.as_ref(), bundle))
-            .map(|(index, _)| PointerBuf::from_tokens(["webhooks", &index.to_string(), "clientConfig", "caBundle"]))
-            .collect();
-        Self { kind: StaleKind::Webhook, name: object.name_any(), paths }
+    fn of<K: Holder>(object: &K, bundle: &str) -> Self {
+        let is_stale =
+            |known: Option<&k8s_openapi::ByteString>| known.is_none_or(|known| STANDARD.encode(&known.0) != bundle);
+        let stale = object.bundles().into_iter().filter(|(_, known)| is_stale(*known));
+        let paths = stale.map(|(path, _)| path).collect();
+        Self { resource: ApiResource::erase::<K>(&()), name: object.name_any(), paths }
     }
-
-    fn of_service(object: &APIService, bundle: &str) -> Self {
-        let stale = differs(object.spec.as_ref().and_then(|spec| spec.ca_bundle.as_ref()), bundle);
-        let paths = stale.then(|| PointerBuf::from_tokens(["spec", "caBundle"])).into_iter().collect();
-        Self { kind: StaleKind::ApiService, name: object.name_any(), paths }
-    }
-}
-
-fn differs(known: Option<&ByteString>, bundle: &str) -> bool {
-    known.is_none_or(|known| STANDARD.encode(&known.0) != bundle)
 }
 
 /// Every object, whenever one is seen.
 fn seen<'a>(client: Client, bundle: &'a str) -> impl Stream<Item = Stale> + 'a {
-    let named = |name: &str| watcher::Config::default().fields(&format!("metadata.name={name}"));
-    let webhooks = watcher(Api::<MutatingWebhookConfiguration>::all(client.clone()), named(INJECTOR))
-        .default_backoff()
-        .applied_objects()
-        .map_ok(move |object| Stale::of_webhook(&object, bundle))
-        .boxed();
-    let services = stream::select_all(API_SERVICES.map(|name| {
-        watcher(Api::<APIService>::all(client.clone()), named(name)).default_backoff().applied_objects().boxed()
-    }))
-    .map_ok(move |object| Stale::of_service(&object, bundle))
-    .boxed();
-    stream::select(webhooks, services).filter_map(async |event| match event {
+    let kinds = [
+        watched::<MutatingWebhookConfiguration>(&client, bundle),
+        watched::<ValidatingWebhookConfiguration>(&client, bundle),
+        watched::<CustomResourceDefinition>(&client, bundle),
+        watched::<APIService>(&client, bundle),
+    ];
+    stream::select_all(kinds).filter_map(async |event| match event {
         Ok(stale) => Some(stale),
         Err(error) => {
             tracing::warn!(error = &error as &dyn Error, "Watch of a bundle failed, will be tried again");
@@ -183,21 +170,25 @@ fn seen<'a>(client: Client, bundle: &'a str) -> impl Stream<Item = Stale> + 'a {
     })
 }
 
+/// One watch for each name: no other object of the kind is anybody's business here.
+fn watched<'a, K: Holder>(client: &Client, bundle: &'a str) -> BoxStream<'a, watcher::Result<Stale>> {
+    let watches = K::NAMES.iter().map(|name| {
+        let named = watcher::Config::default().fields(&format!("metadata.name={name}"));
+        watcher(Api::<K>::all(client.clone()), named).default_backoff().applied_objects().boxed()
+    });
+    stream::select_all(watches).map_ok(move |object| Stale::of(&object, bundle)).boxed()
+}
+
 async fn mend(client: &Client, stale: Stale, bundle: &str) -> kube::Result<()> {
-    if stale.paths.is_empty() {
+    let Stale { resource, name, paths } = stale;
+    if paths.is_empty() {
         return Ok(());
     }
+    // `add` replaces what is there; where a parent is missing it fails, and the object is looked at again.
     let add = |path| PatchOperation::Add(AddOperation { path, value: bundle.into() });
-    let patch = Patch::<()>::Json(JsonPatch(stale.paths.into_iter().map(add).collect()));
-    let (name, params) = (&stale.name, PatchParams::default());
-    match stale.kind {
-        StaleKind::Webhook => {
-            Api::<MutatingWebhookConfiguration>::all(client.clone()).patch(name, &params, &patch).await.map(drop)?;
-        }
-        StaleKind::ApiService => {
-            Api::<APIService>::all(client.clone()).patch(name, &params, &patch).await.map(drop)?;
-        }
-    }
-    tracing::info!(name, "Wrote the certificate bundle");
+    let patch = Patch::<()>::Json(JsonPatch(paths.into_iter().map(add).collect()));
+    let objects = Api::<DynamicObject>::all_with(client.clone(), &resource);
+    objects.patch(&name, &PatchParams::default(), &patch).await?;
+    tracing::info!(kind = resource.kind, name, "Wrote the certificate bundle");
     Ok(())
 }

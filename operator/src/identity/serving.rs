@@ -53,6 +53,12 @@ impl Serving {
         Self { names, current: ArcSwapOption::empty() }
     }
 
+    /// Whether there is a certificate to show: before that no client can connect.
+    #[must_use]
+    pub fn has_certificate(&self) -> bool {
+        self.current.load().is_some()
+    }
+
     /// Renews the certificate in time, and as soon as another issuer signs or has another way to its root, until `shutdown`.
     pub async fn run(&self, mut authorities: Authorities, shutdown: CancellationToken) {
         let mut shown: Option<(Arc<Issuer>, Timestamp)> = None;
@@ -122,7 +128,9 @@ mod tests {
         let now = Timestamp::now();
         let issuer = Issuer::read(made::make(Duration::from_secs(900), now).unwrap(), now).unwrap();
         let serving = Serving::new("weft-operator", "weft-system", "cluster.local");
+        assert!(!serving.has_certificate());
         let renewal = serving.issue(&issuer, now).unwrap();
+        assert!(serving.has_certificate());
         let certified = serving.current.load_full().unwrap();
         let (_, certificate) = x509_parser::parse_x509_certificate(&certified.cert[0]).unwrap();
         let names = certificate.subject_alternative_name().unwrap().unwrap();

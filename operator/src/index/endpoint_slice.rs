@@ -5,8 +5,8 @@ use std::num::NonZeroU16;
 use k8s_openapi::api::discovery::v1 as discovery;
 use kube::ResourceExt;
 
-use super::Kind;
-use crate::model::{PodRef, ServiceRef, Slice, SliceEndpoint, Snapshot};
+use super::{Concern, Kind};
+use crate::model::{PodRef, ServiceRef, Slice, SliceEndpoint, SmiKind, Snapshot};
 
 /// Label of a slice that names its Service. Source: `discovery.k8s.io/v1`, `LabelServiceName`.
 const SERVICE_NAME: &str = "kubernetes.io/service-name";
@@ -18,6 +18,7 @@ pub enum EndpointSlices {}
 impl Kind for EndpointSlices {
     type Object = discovery::EndpointSlice;
     type Key = (ServiceRef, String);
+    const CONCERNS: &'static [Concern] = &[Concern::Here(SmiKind::TrafficSplit)];
 
     fn key(object: &discovery::EndpointSlice) -> Option<Self::Key> {
         let name = object.labels().get(SERVICE_NAME)?.clone();

@@ -1,55 +1,52 @@
 //! HTTPRouteGroups.
 
-use kube::{ResourceExt, core::DeserializeGuard};
 use smi_crds::specs::v1alpha4::{HttpMatch, HttpRouteGroup};
 use weft_policy::http::Conditions;
 
-use super::Kind;
-use crate::model::{GroupRef, RouteGroup, Snapshot};
+use super::{
+    Concern,
+    smi::{SmiObject, identity},
+};
+use crate::model::{GroupRef, ObjectRef, RouteGroup, SmiKind, Snapshot, Unreadable};
 
-/// HTTPRouteGroups of all namespaces. One that cannot be read does not stop the others.
-#[derive(Debug)]
-pub enum HttpRouteGroups {}
+impl SmiObject for HttpRouteGroup {
+    const KIND: SmiKind = SmiKind::HttpRouteGroup;
+    const CONCERNS: &'static [Concern] = &[
+        Concern::Here(SmiKind::HttpRouteGroup),
+        Concern::Here(SmiKind::TrafficSplit),
+        Concern::Here(SmiKind::TrafficTarget),
+    ];
 
-impl Kind for HttpRouteGroups {
-    type Object = DeserializeGuard<HttpRouteGroup>;
-    type Key = GroupRef;
-
-    fn key(object: &Self::Object) -> Option<GroupRef> {
-        Some(GroupRef { namespace: object.namespace()?, name: object.name_any() })
-    }
-
-    fn namespace(key: &GroupRef) -> &str {
-        &key.namespace
-    }
-
-    fn apply(snapshot: &mut Snapshot, key: &GroupRef, object: &Self::Object) -> bool {
-        let group = match &object.0 {
-            Ok(object) => read(object),
+    fn put(&self, snapshot: &mut Snapshot, name: &ObjectRef) -> bool {
+        let (uid, generation) = identity(self);
+        let matches = match self.matches() {
+            Ok(matches) => matches.iter().map(conditions).collect(),
             Err(error) => {
-                tracing::warn!(group = %key, error = error as &dyn std::error::Error, "Ignored an HTTPRouteGroup that cannot be read");
-                return Self::remove(snapshot, key);
+                let field = "spec.matches".to_owned();
+                let unreadable = Unreadable { uid, generation, field, error: error.to_string() };
+                Self::take(snapshot, name);
+                return snapshot.unreadable.insert(name.clone(), unreadable.clone()) != Some(unreadable);
             }
         };
-        if snapshot.route_groups.get(key) == Some(&group) {
+        let (name, group) = (group_ref(name), RouteGroup::new(uid, generation, matches));
+        if snapshot.route_groups.get(&name) == Some(&group) {
             return false;
         }
-        snapshot.route_groups.insert(key.clone(), group);
+        snapshot.route_groups.insert(name, group);
         true
     }
 
-    fn remove(snapshot: &mut Snapshot, key: &GroupRef) -> bool {
-        snapshot.route_groups.remove(key).is_some()
+    fn take(snapshot: &mut Snapshot, name: &ObjectRef) -> bool {
+        snapshot.route_groups.remove(&group_ref(name)).is_some()
     }
 
-    fn keys(snapshot: &Snapshot) -> Vec<GroupRef> {
-        snapshot.route_groups.keys().cloned().collect()
+    fn names(snapshot: &Snapshot) -> Vec<ObjectRef> {
+        snapshot.route_groups.keys().map(|name| ObjectRef::new(Self::KIND, &name.namespace, &name.name)).collect()
     }
 }
 
-fn read(object: &HttpRouteGroup) -> RouteGroup {
-    let generation = object.metadata.generation.unwrap_or_default();
-    RouteGroup::new(object.uid().unwrap_or_default(), generation, object.spec.matches.iter().map(conditions).collect())
+fn group_ref(name: &ObjectRef) -> GroupRef {
+    GroupRef { namespace: name.namespace.clone(), name: name.name.clone() }
 }
 
 fn conditions(written: &HttpMatch) -> Conditions {
@@ -65,8 +62,11 @@ fn conditions(written: &HttpMatch) -> Conditions {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::index::{Kind, Smi, Stored};
 
-    fn object(spec: serde_json::Value) -> DeserializeGuard<HttpRouteGroup> {
+    type HttpRouteGroups = Smi<HttpRouteGroup>;
+
+    fn object(spec: serde_json::Value) -> Stored<HttpRouteGroup> {
         serde_json::from_value(serde_json::json!({
             "apiVersion": "specs.smi-spec.io/v1alpha4", "kind": "HTTPRouteGroup",
             "metadata": {"name": "insiders", "namespace": "shop", "uid": "1", "generation": 3},
@@ -80,7 +80,7 @@ mod tests {
         let sample = include_str!("../../../config/samples/split/insiders.yaml");
         let group = sample.split("---").next().unwrap();
         let group: HttpRouteGroup = serde_norway::from_str(group).unwrap();
-        let group = RouteGroup::new(String::new(), 1, group.spec.matches.iter().map(conditions).collect());
+        let group = RouteGroup::new(String::new(), 1, group.matches().unwrap().iter().map(conditions).collect());
         assert_eq!((group.problems(), group.matches().map(<[_]>::len)), (&[][..], Ok(2)));
     }
 
@@ -107,7 +107,7 @@ mod tests {
             Conditions { headers: vec![pair("cookie", "x"), pair("host", "y")], ..named("list") },
             named("none"),
         ];
-        assert_eq!(snapshot.route_groups[&key].matches(), Ok(&want[..]));
+        assert_eq!(snapshot.route_groups[&group_ref(&key)].matches(), Ok(&want[..]));
 
         let bad = object(serde_json::json!({"matches": [{"pathRegex": "/a"}]}));
         assert!(HttpRouteGroups::apply(&mut snapshot, &key, &bad));

@@ -1,9 +1,14 @@
 //! From watches on the API server to a `Snapshot` that is always up to date. One file per watched kind.
 
+mod access;
 mod endpoint_slice;
 mod http_route_group;
 mod pod;
+mod port_route;
+mod said;
 mod service;
+mod smi;
+mod stored;
 mod traffic_split;
 mod watch;
 
@@ -16,16 +21,19 @@ use tokio::sync::watch as channel;
 
 use crate::model::Snapshot;
 
+pub use said::{Concern, Said, Statuses, Unjudged};
+pub use smi::{Smi, SmiObject};
+pub use stored::{DecodeError, Stored};
 pub use watch::{Kind, run};
-pub use {
-    endpoint_slice::EndpointSlices, http_route_group::HttpRouteGroups, pod::Pods, service::Services,
-    traffic_split::TrafficSplits,
-};
+#[cfg(test)]
+pub(crate) use watch::{apply, remove};
+pub use {endpoint_slice::EndpointSlices, pod::Pods, service::Services};
 
 /// The observed cluster, shared by those who watch it and those who compile from it.
 #[derive(Debug)]
 pub struct Index {
     state: RwLock<State>,
+    statuses: Statuses,
     /// Counts changes.
     revision: channel::Sender<u64>,
     /// How many kinds have been listed once.
@@ -40,13 +48,18 @@ struct State {
 
 impl Default for Index {
     fn default() -> Self {
-        Self { state: RwLock::default(), revision: channel::Sender::new(0), listed: channel::Sender::new(0) }
+        Self {
+            state: RwLock::default(),
+            statuses: Statuses::default(),
+            revision: channel::Sender::new(0),
+            listed: channel::Sender::new(0),
+        }
     }
 }
 
 impl Index {
     /// How many kinds are watched: all have to be listed before anything is compiled.
-    pub const KINDS: usize = 5;
+    pub const KINDS: usize = 9;
 
     /// Calls `read` with the cluster as it is now. Keep it short: changes wait for it.
     pub fn read<T>(&self, read: impl FnOnce(&Snapshot) -> T) -> T {
@@ -75,14 +88,20 @@ impl Index {
         let _listed = listed.wait_for(|listed| *listed >= Self::KINDS).await;
     }
 
-    /// Changes the snapshot; `change` returns whether it did.
-    pub fn change(&self, namespace: &str, change: impl FnOnce(&mut Snapshot) -> bool) {
+    /// What is said of the SMI objects, and which of them have to be judged anew.
+    pub fn statuses(&self) -> &Statuses {
+        &self.statuses
+    }
+
+    /// Changes the snapshot in a namespace; `change` returns whether it did, in a way that is of `concern` to others.
+    pub fn change(&self, namespace: &str, concerns: &[Concern], change: impl FnOnce(&mut Snapshot) -> bool) {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         if change(&mut state.snapshot) {
             if !state.dirty.contains(namespace) {
                 state.dirty.insert(namespace.to_owned());
             }
             drop(state);
+            self.statuses.concern(namespace, concerns);
             self.revision.send_modify(|revision| *revision += 1);
         }
     }

@@ -3,8 +3,8 @@
 use k8s_openapi::{api::core::v1 as core, apimachinery::pkg::apis::meta::v1::OwnerReference};
 use kube::ResourceExt;
 
-use super::Kind;
-use crate::model::{Pod, PodRef, Snapshot, WorkloadKind, WorkloadRef};
+use super::{Concern, Kind};
+use crate::model::{Pod, PodRef, SmiKind, Snapshot, WorkloadKind, WorkloadRef};
 
 /// Label that a Deployment gives its pods and its ReplicaSets' names end with.
 const POD_TEMPLATE_HASH: &str = "pod-template-hash";
@@ -22,6 +22,7 @@ pub enum Pods {}
 impl Kind for Pods {
     type Object = core::Pod;
     type Key = PodRef;
+    const CONCERNS: &'static [Concern] = &[Concern::Here(SmiKind::IdentityBinding)];
 
     fn key(object: &core::Pod) -> Option<PodRef> {
         Some(PodRef { namespace: object.namespace()?, name: object.name_any() })
@@ -82,6 +83,7 @@ fn read(name: &PodRef, object: &core::Pod) -> Pod {
             .and_then(|spec| spec.service_account_name.clone())
             .filter(|account| !account.is_empty())
             .unwrap_or_else(|| "default".to_owned()),
+        labels: object.labels().clone(),
         meshed: injected.iter().any(|container| container.name == SIDECAR),
         skipped_ports: injected.iter().filter(|container| container.name == INIT).flat_map(skipped_ports).collect(),
     }

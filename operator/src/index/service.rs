@@ -5,8 +5,8 @@ use std::num::NonZeroU16;
 use k8s_openapi::api::core::v1 as core;
 use kube::ResourceExt;
 
-use super::Kind;
-use crate::model::{Port, Service, ServiceRef, Snapshot};
+use super::{Concern, Kind};
+use crate::model::{Port, Service, ServiceRef, SmiKind, Snapshot};
 
 /// Annotation of a Service: its ports whose protocol is not looked at, separated by commas.
 const OPAQUE_PORTS: &str = "weft.dev/opaque-ports";
@@ -21,6 +21,7 @@ pub enum Services {}
 impl Kind for Services {
     type Object = core::Service;
     type Key = ServiceRef;
+    const CONCERNS: &'static [Concern] = &[Concern::Here(SmiKind::TrafficSplit)];
 
     fn key(object: &core::Service) -> Option<ServiceRef> {
         Some(ServiceRef { namespace: object.namespace()?, name: object.name_any() })

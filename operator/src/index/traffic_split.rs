@@ -1,55 +1,46 @@
 //! TrafficSplits.
 
-use kube::{ResourceExt, core::DeserializeGuard};
+use kube::ResourceExt;
 use smi_crds::split::v1alpha4::TrafficSplit;
 
-use super::Kind;
-use crate::model::{Snapshot, Split, SplitBackend, SplitRef};
+use super::{
+    Concern,
+    smi::{SmiObject, identity},
+};
+use crate::model::{ObjectRef, SmiKind, Snapshot, Split, SplitBackend, SplitRef};
 
-/// TrafficSplits of all namespaces. One that cannot be read does not stop the others.
-#[derive(Debug)]
-pub enum TrafficSplits {}
+impl SmiObject for TrafficSplit {
+    const KIND: SmiKind = SmiKind::TrafficSplit;
+    const CONCERNS: &'static [Concern] =
+        &[Concern::Here(SmiKind::TrafficSplit), Concern::Here(SmiKind::HttpRouteGroup)];
 
-impl Kind for TrafficSplits {
-    type Object = DeserializeGuard<TrafficSplit>;
-    type Key = SplitRef;
-
-    fn key(object: &Self::Object) -> Option<SplitRef> {
-        Some(SplitRef { namespace: object.namespace()?, name: object.name_any() })
-    }
-
-    fn namespace(key: &SplitRef) -> &str {
-        &key.namespace
-    }
-
-    fn apply(snapshot: &mut Snapshot, key: &SplitRef, object: &Self::Object) -> bool {
-        let split = match &object.0 {
-            Ok(object) => read(object),
-            Err(error) => {
-                tracing::warn!(split = %key, error = error as &dyn std::error::Error, "Ignored a TrafficSplit that cannot be read");
-                return Self::remove(snapshot, key);
-            }
-        };
-        if snapshot.splits.get(key) == Some(&split) {
+    fn put(&self, snapshot: &mut Snapshot, name: &ObjectRef) -> bool {
+        let (name, split) = (split_ref(name), read(self));
+        if snapshot.splits.get(&name) == Some(&split) {
             return false;
         }
-        snapshot.splits.insert(key.clone(), split);
+        snapshot.splits.insert(name, split);
         true
     }
 
-    fn remove(snapshot: &mut Snapshot, key: &SplitRef) -> bool {
-        snapshot.splits.remove(key).is_some()
+    fn take(snapshot: &mut Snapshot, name: &ObjectRef) -> bool {
+        snapshot.splits.remove(&split_ref(name)).is_some()
     }
 
-    fn keys(snapshot: &Snapshot) -> Vec<SplitRef> {
-        snapshot.splits.keys().cloned().collect()
+    fn names(snapshot: &Snapshot) -> Vec<ObjectRef> {
+        snapshot.splits.keys().map(|name| ObjectRef::new(Self::KIND, &name.namespace, &name.name)).collect()
     }
 }
 
+fn split_ref(name: &ObjectRef) -> SplitRef {
+    SplitRef { namespace: name.namespace.clone(), name: name.name.clone() }
+}
+
 fn read(object: &TrafficSplit) -> Split {
+    let (uid, generation) = identity(object);
     Split {
-        uid: object.uid().unwrap_or_default(),
-        generation: object.metadata.generation.unwrap_or_default(),
+        uid,
+        generation,
         created: object.creation_timestamp().map_or(0, |time| time.0.as_second()),
         service: object.spec.service.clone(),
         matches: object.spec.matches.iter().flatten().map(|group| group.name.clone()).collect(),
@@ -65,8 +56,9 @@ fn read(object: &TrafficSplit) -> Split {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::index::{Kind, Smi, Stored};
 
-    fn object(spec: serde_json::Value) -> DeserializeGuard<TrafficSplit> {
+    fn object(spec: serde_json::Value) -> Stored<TrafficSplit> {
         serde_json::from_value(serde_json::json!({
             "apiVersion": "split.smi-spec.io/v1alpha4", "kind": "TrafficSplit",
             "metadata": {"name": "web", "namespace": "shop", "generation": 3, "creationTimestamp": "2026-01-01T00:00:00Z"},
@@ -76,21 +68,30 @@ mod tests {
     }
 
     #[test]
-    fn a_split_that_becomes_unreadable_leaves() {
+    fn a_split_that_becomes_unreadable_leaves_and_comes_back() {
+        type Splits = Smi<TrafficSplit>;
         let mut snapshot = Snapshot::default();
         let good = object(serde_json::json!({
             "service": "web",
             "backends": [{"service": "web-v1", "weight": 1}],
             "matches": [{"kind": "HTTPRouteGroup", "name": "insiders"}],
         }));
-        let key = TrafficSplits::key(&good).unwrap();
-        assert!(TrafficSplits::apply(&mut snapshot, &key, &good));
-        assert!(!TrafficSplits::apply(&mut snapshot, &key, &good), "nothing new");
-        let split = &snapshot.splits[&key];
+        let key = Splits::key(&good).unwrap();
+        assert!(Splits::apply(&mut snapshot, &key, &good));
+        assert!(!Splits::apply(&mut snapshot, &key, &good), "nothing new");
+        let split = &snapshot.splits[&split_ref(&key)];
         assert_eq!((split.generation, &*split.matches[0], &*split.backends[0].service), (3, "insiders", "web-v1"));
 
         let bad = object(serde_json::json!({"service": "web", "backends": [{"service": "web-v1", "weight": "many"}]}));
-        assert!(TrafficSplits::apply(&mut snapshot, &key, &bad));
+        assert!(Splits::apply(&mut snapshot, &key, &bad));
+        assert!(!Splits::apply(&mut snapshot, &key, &bad), "nothing new");
         assert!(snapshot.splits.is_empty());
+        assert_eq!(snapshot.unreadable[&key].field, "spec.backends[0].weight");
+        assert_eq!(Splits::keys(&snapshot), [key.clone()], "known, so that its end is noticed");
+
+        assert!(Splits::apply(&mut snapshot, &key, &good));
+        assert!(snapshot.unreadable.is_empty() && snapshot.splits.len() == 1);
+        assert!(Splits::remove(&mut snapshot, &key));
+        assert!(Splits::keys(&snapshot).is_empty());
     }
 }

@@ -13,8 +13,8 @@ use kube::{
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
-use super::Index;
-use crate::model::Snapshot;
+use super::{Concern, Index, Said};
+use crate::model::{ObjectRef, Snapshot};
 
 /// How objects of one kind stand in the snapshot.
 pub trait Kind: Send + 'static {
@@ -22,6 +22,8 @@ pub trait Kind: Send + 'static {
     type Object: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static;
     /// What names an object in the snapshot.
     type Key: Ord + Clone + Send;
+    /// What may be judged otherwise when an object of this kind changes.
+    const CONCERNS: &'static [Concern];
 
     /// The key of an object; `None` for one that the mesh has no use for.
     fn key(object: &Self::Object) -> Option<Self::Key>;
@@ -33,6 +35,16 @@ pub trait Kind: Send + 'static {
     fn remove(snapshot: &mut Snapshot, key: &Self::Key) -> bool;
     /// Keys of this kind in the snapshot.
     fn keys(snapshot: &Snapshot) -> Vec<Self::Key>;
+
+    /// The SMI object that a key names; `None` for every other kind.
+    fn object_ref(_: &Self::Key) -> Option<ObjectRef> {
+        None
+    }
+
+    /// What the status of an SMI object says; `None` for every other kind.
+    fn said(_: &Self::Object) -> Option<Said> {
+        None
+    }
 }
 
 /// Follows `K` until `shutdown`. While the API server is away the snapshot stays as it is; once it is back, what is gone is
@@ -54,7 +66,7 @@ pub async fn run<K: Kind>(client: Client, index: &Index, shutdown: CancellationT
             Ok(Some(Event::InitDone)) => {
                 for key in index.read(K::keys) {
                     if !listing.contains(&key) {
-                        index.change(K::namespace(&key), |snapshot| K::remove(snapshot, &key));
+                        remove::<K>(index, &key);
                     }
                 }
                 listing.clear();
@@ -69,7 +81,7 @@ pub async fn run<K: Kind>(client: Client, index: &Index, shutdown: CancellationT
             }
             Ok(Some(Event::Delete(object))) => {
                 if let Some(key) = K::key(&object) {
-                    index.change(K::namespace(&key), |snapshot| K::remove(snapshot, &key));
+                    remove::<K>(index, &key);
                 }
             }
             Ok(None) => return,
@@ -78,8 +90,20 @@ pub async fn run<K: Kind>(client: Client, index: &Index, shutdown: CancellationT
     }
 }
 
-fn apply<K: Kind>(index: &Index, object: &K::Object) -> Option<K::Key> {
+/// An object is as it is here.
+pub(crate) fn apply<K: Kind>(index: &Index, object: &K::Object) -> Option<K::Key> {
     let key = K::key(object)?;
-    index.change(K::namespace(&key), |snapshot| K::apply(snapshot, &key, object));
+    if let (Some(name), Some(said)) = (K::object_ref(&key), K::said(object)) {
+        index.statuses().note(name, said);
+    }
+    index.change(K::namespace(&key), K::CONCERNS, |snapshot| K::apply(snapshot, &key, object));
     Some(key)
+}
+
+/// An object is gone.
+pub(crate) fn remove<K: Kind>(index: &Index, key: &K::Key) {
+    index.change(K::namespace(key), K::CONCERNS, |snapshot| K::remove(snapshot, key));
+    if let Some(name) = K::object_ref(key) {
+        index.statuses().forget(&name);
+    }
 }

@@ -27,6 +27,14 @@ pub enum GroupProblem {
     /// Two matches have one name, so that a rule which names it would be ambiguous.
     #[error("match {0:?}: more than one match has this name; give each a name of its own")]
     Duplicate(String),
+    /// A field has a value that it cannot have.
+    #[error("{field} cannot be read: {error}")]
+    Unreadable {
+        /// Its path.
+        field: String,
+        /// What is wrong there.
+        error: String,
+    },
 }
 
 impl RouteGroup {

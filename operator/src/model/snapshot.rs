@@ -6,9 +6,11 @@ use std::{
     num::NonZeroU16,
 };
 
-use super::{GroupRef, PodRef, RouteGroup, ServiceRef, SplitRef, WorkloadRef};
+use super::{
+    GroupRef, IdentityBinding, ObjectRef, PodRef, PortRoute, RouteGroup, ServiceRef, Splits, TrafficTarget, WorkloadRef,
+};
 
-/// The observed cluster. The two indexes by address follow the maps they belong to.
+/// The observed cluster. The indexes follow the maps they belong to.
 #[derive(Debug, Default)]
 pub struct Snapshot {
     /// Every Service.
@@ -18,9 +20,19 @@ pub struct Snapshot {
     /// Every pod that has not ended.
     pub pods: BTreeMap<PodRef, Pod>,
     /// Every `TrafficSplit`.
-    pub splits: BTreeMap<SplitRef, Split>,
+    pub splits: Splits,
     /// Every HTTPRouteGroup.
     pub route_groups: BTreeMap<GroupRef, RouteGroup>,
+    /// Every TCPRoute and UDPRoute.
+    pub port_routes: BTreeMap<ObjectRef, PortRoute>,
+    /// Every `TrafficTarget`.
+    pub targets: BTreeMap<ObjectRef, TrafficTarget>,
+    /// Every `IdentityBinding`.
+    pub bindings: BTreeMap<ObjectRef, IdentityBinding>,
+    /// Every SMI object that is stored but cannot be read; it is in none of the maps above.
+    pub unreadable: BTreeMap<ObjectRef, Unreadable>,
+    /// Services without a cluster address.
+    pub headless: BTreeSet<ServiceRef>,
     /// Which Service has a cluster address.
     pub cluster_ips: HashMap<IpAddr, ServiceRef>,
     /// Which pod has an address of its own; pods on the host's network are not among them.
@@ -78,6 +90,8 @@ pub struct Pod {
     pub workload: WorkloadRef,
     /// Its service account.
     pub service_account: String,
+    /// Its labels, which bindings select by.
+    pub labels: BTreeMap<String, String>,
     /// It has a sidecar.
     pub meshed: bool,
     /// Ports at which connections go past the sidecar.
@@ -110,6 +124,19 @@ pub struct SplitBackend {
     pub weight: u64,
 }
 
+/// An SMI object that is stored but cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable {
+    /// `metadata.uid`.
+    pub uid: String,
+    /// `metadata.generation`.
+    pub generation: i64,
+    /// Where in the object, such as `spec.backends[0].weight`.
+    pub field: String,
+    /// What is wrong there.
+    pub error: String,
+}
+
 impl Snapshot {
     /// Adds or replaces a Service.
     pub fn apply_service(&mut self, name: ServiceRef, service: Service) {
@@ -117,11 +144,15 @@ impl Snapshot {
         for ip in &service.cluster_ips {
             self.cluster_ips.insert(*ip, name.clone());
         }
+        if service.cluster_ips.is_empty() {
+            self.headless.insert(name.clone());
+        }
         self.services.insert(name, service);
     }
 
     /// Forgets a Service.
     pub fn remove_service(&mut self, name: &ServiceRef) {
+        self.headless.remove(name);
         if let Some(old) = self.services.remove(name) {
             for ip in old.cluster_ips {
                 // An address may have gone to another Service already.
@@ -204,6 +235,7 @@ mod tests {
             ips: vec![ip.parse().unwrap()],
             workload: workload.clone(),
             service_account: "default".to_owned(),
+            labels: BTreeMap::new(),
             meshed: false,
             skipped_ports: BTreeSet::new(),
         };

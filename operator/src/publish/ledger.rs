@@ -2,7 +2,10 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use tokio::sync::watch;
@@ -26,8 +29,18 @@ pub struct Progress {
 /// Every connected sidecar's state.
 #[derive(Debug, Default)]
 pub struct Ledger {
-    streams: Mutex<HashMap<StreamId, Stream>>,
+    state: Mutex<State>,
     revision: watch::Sender<u64>,
+    sent: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    streams: HashMap<StreamId, Stream>,
+    /// Which streams use a root: thousands of splits are counted again and again, each by those alone.
+    users: HashMap<ServiceRef, BTreeSet<StreamId>>,
+    /// Roots whose progress may have changed.
+    touched: BTreeSet<ServiceRef>,
 }
 
 #[derive(Debug)]
@@ -50,77 +63,144 @@ impl Ledger {
         self.revision.subscribe()
     }
 
+    /// Roots whose progress may have changed since the last call.
+    pub fn take_touched(&self) -> BTreeSet<ServiceRef> {
+        std::mem::take(&mut self.locked().touched)
+    }
+
+    /// What was counted since the process started, in Prometheus' text format.
+    pub fn render(&self) -> String {
+        let sent = self.sent.load(Ordering::Relaxed);
+        let streams = self.locked().streams.len();
+        format!(
+            "# HELP weft_updates_sent_total Destinations that were sent to sidecars, at first and on every change.\n\
+             # TYPE weft_updates_sent_total counter\nweft_updates_sent_total {sent}\n\
+             # HELP weft_sidecars_connected Sidecars that are connected.\n\
+             # TYPE weft_sidecars_connected gauge\nweft_sidecars_connected {streams}\n"
+        )
+    }
+
     /// A sidecar connected.
     pub fn open(&self, stream: StreamId, pod: PodRef) {
-        self.locked().insert(stream, Stream { pod, targets: HashMap::new() });
-        self.note();
+        self.locked().streams.insert(stream, Stream { pod, targets: HashMap::new() });
     }
 
     /// A sidecar's stream ended.
     pub fn close(&self, stream: StreamId) {
-        self.locked().remove(&stream);
+        let mut state = self.locked();
+        if let Some(ended) = state.streams.remove(&stream) {
+            for entry in ended.targets.values() {
+                if let Some(root) = root(&entry.sent) {
+                    state.left(stream, root);
+                }
+            }
+        }
+        drop(state);
         self.note();
     }
 
     /// A sidecar was sent `destination` for `target` as `version`.
     pub fn sent(&self, stream: StreamId, target: &Target, version: u64, destination: Arc<Destination>) {
-        if let Some(stream) = self.locked().get_mut(&stream) {
-            let acknowledged = stream.targets.remove(target).and_then(|entry| entry.acknowledged);
+        self.sent.fetch_add(1, Ordering::Relaxed);
+        let mut state = self.locked();
+        let before = state.take(stream, target);
+        let next = root(&destination).cloned();
+        if let Some(of_stream) = state.streams.get_mut(&stream) {
+            let acknowledged = before.and_then(|entry| entry.acknowledged);
             let entry = Entry { version, sent: destination, acknowledged, refusal: None };
-            stream.targets.insert(target.clone(), entry);
+            of_stream.targets.insert(target.clone(), entry);
+            if let Some(root) = next {
+                state.users.entry(root.clone()).or_default().insert(stream);
+                state.touched.insert(root);
+            }
         }
+        drop(state);
         self.note();
     }
 
     /// A sidecar took `version`, or refused it for a reason. An answer to an older version says nothing about the newest.
     pub fn answered(&self, stream: StreamId, target: &Target, version: u64, refusal: Option<String>) {
-        if let Some(entry) = self.locked().get_mut(&stream).and_then(|stream| stream.targets.get_mut(target))
+        let mut state = self.locked();
+        if let Some(entry) = state.streams.get_mut(&stream).and_then(|stream| stream.targets.get_mut(target))
             && entry.version == version
         {
             if refusal.is_none() {
                 entry.acknowledged = Some(Arc::clone(&entry.sent));
             }
             entry.refusal = refusal;
+            let root = root(&entry.sent).cloned();
+            state.touched.extend(root);
         }
+        drop(state);
         self.note();
     }
 
     /// A sidecar no longer uses a target.
     pub fn forgot(&self, stream: StreamId, target: &Target) {
-        if let Some(stream) = self.locked().get_mut(&stream) {
-            stream.targets.remove(target);
-        }
+        self.locked().take(stream, target);
         self.note();
     }
 
-    /// How far the sidecars that use `root` have followed `split` with its route groups as they are in it.
-    pub fn progress(&self, root: &ServiceRef, split: &AppliedSplit) -> Progress {
+    /// How far the sidecars that use the roots have followed their splits, with the splits' route groups as they are in them.
+    pub fn progress(&self, splits: &[(ServiceRef, AppliedSplit)]) -> Progress {
+        let state = self.locked();
+        let users = splits.iter().filter_map(|(root, _)| state.users.get(root)).flatten().collect::<BTreeSet<_>>();
         let mut progress = Progress::default();
-        for stream in self.locked().values() {
-            let of_root = || stream.targets.values().filter(|entry| applied(&entry.sent, root).is_some());
-            if of_root().next().is_none() {
-                continue;
-            }
+        for stream in users.into_iter().filter_map(|stream| state.streams.get(stream)) {
             progress.proxies += 1;
-            let follows = |entry: &Entry| {
-                let known = entry.acknowledged.as_deref().and_then(|known| applied(known, root));
-                known.is_some_and(|port| port.splits().any(|known| known == split))
-            };
-            if of_root().all(follows) {
-                progress.acknowledged += 1;
+            let mut all = true;
+            for (root, split) in splits {
+                for entry in stream.targets.values().filter(|entry| applied(&entry.sent, root).is_some()) {
+                    let known = entry.acknowledged.as_deref().and_then(|known| applied(known, root));
+                    all &= known.is_some_and(|port| port.splits().any(|known| known == split));
+                    progress.refused.extend(entry.refusal.clone().map(|refusal| (stream.pod.clone(), refusal)));
+                }
             }
-            let refusals = of_root().filter_map(|entry| entry.refusal.clone());
-            progress.refused.extend(refusals.map(|refusal| (stream.pod.clone(), refusal)));
+            progress.acknowledged += usize::from(all);
         }
         progress
     }
 
-    fn locked(&self) -> MutexGuard<'_, HashMap<StreamId, Stream>> {
-        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
+    fn locked(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn note(&self) {
         self.revision.send_modify(|revision| *revision += 1);
+    }
+}
+
+impl State {
+    /// Takes a target from a stream.
+    fn take(&mut self, stream: StreamId, target: &Target) -> Option<Entry> {
+        let entry = self.streams.get_mut(&stream)?.targets.remove(target)?;
+        if let Some(root) = root(&entry.sent) {
+            self.left(stream, root);
+        }
+        Some(entry)
+    }
+
+    /// A target of a stream was `root`; another may still be.
+    fn left(&mut self, stream: StreamId, of: &ServiceRef) {
+        self.touched.insert(of.clone());
+        let still = self
+            .streams
+            .get(&stream)
+            .is_some_and(|stream| stream.targets.values().any(|entry| root(&entry.sent) == Some(of)));
+        if !still && let Some(users) = self.users.get_mut(of) {
+            users.remove(&stream);
+            if users.is_empty() {
+                self.users.remove(of);
+            }
+        }
+    }
+}
+
+/// The Service that a destination is.
+fn root(destination: &Destination) -> Option<&ServiceRef> {
+    match destination {
+        Destination::Service(port) => Some(&port.service),
+        Destination::Pod(_) | Destination::Unknown => None,
     }
 }
 
@@ -182,7 +262,7 @@ mod tests {
     }
 
     fn counts(ledger: &Ledger, generation: i64) -> (usize, usize, usize) {
-        let progress = ledger.progress(&root(), &split(generation));
+        let progress = ledger.progress(&[(root(), split(generation))]);
         (progress.acknowledged, progress.proxies, progress.refused.len())
     }
 
@@ -206,6 +286,50 @@ mod tests {
         assert_eq!(counts(&ledger, 2), (1, 1, 0), "the other port is no longer used");
         ledger.close(1);
         assert_eq!(counts(&ledger, 2), (0, 0, 0), "gone");
+        assert!(ledger.render().contains("\nweft_updates_sent_total 3\n"), "{}", ledger.render());
+        assert!(ledger.locked().users.is_empty(), "nothing is kept of who is gone");
+    }
+
+    #[test]
+    fn who_uses_two_roots_is_one_and_follows_when_it_follows_both() {
+        let ledger = Ledger::default();
+        ledger.open(1, pod("a"));
+        let other = ServiceRef { name: "other".to_owned(), ..root() };
+        let Destination::Service(port) = Arc::unwrap_or_clone(at(90, 1)) else { panic!("a Service") };
+        let second = Arc::new(Destination::Service(ServicePort { service: other.clone(), ..port }));
+        ledger.sent(1, &target(80), 1, at(80, 1));
+        ledger.sent(1, &target(90), 2, second);
+        let both = [(root(), split(1)), (other, split(1))];
+        for (version, number, want) in [(1, 80, 0), (2, 90, 1)] {
+            ledger.answered(1, &target(number), version, None);
+            let progress = ledger.progress(&both);
+            assert_eq!((progress.acknowledged, progress.proxies), (want, 1), "port {number} has answered");
+        }
+    }
+
+    #[test]
+    fn tells_whose_progress_may_have_changed() {
+        let ledger = Ledger::default();
+        let other = || {
+            let Destination::Service(port) = &*at(80, 1) else { panic!("a Service") };
+            let service = ServiceRef { name: "other".to_owned(), ..root() };
+            Arc::new(Destination::Service(ServicePort { service, ..port.clone() }))
+        };
+        let touched = |ledger: &Ledger| ledger.take_touched().into_iter().map(|root| root.name).collect::<Vec<_>>();
+        ledger.open(1, pod("a"));
+        assert!(touched(&ledger).is_empty());
+        ledger.sent(1, &target(80), 1, at(80, 1));
+        assert_eq!(touched(&ledger), ["web"], "sent");
+        ledger.answered(1, &target(80), 1, None);
+        assert_eq!(touched(&ledger), ["web"], "answered");
+        ledger.sent(1, &target(80), 2, other());
+        assert_eq!(touched(&ledger), ["other", "web"], "the address moved to another Service");
+        assert_eq!(counts(&ledger, 1), (0, 0, 0), "and nobody uses the first any more");
+        ledger.sent(1, &target(90), 3, other());
+        ledger.forgot(1, &target(80));
+        assert_eq!(touched(&ledger), ["other"]);
+        ledger.close(1);
+        assert_eq!(touched(&ledger), ["other"], "gone");
     }
 
     #[test]
@@ -220,12 +344,12 @@ mod tests {
             ("made anew", limited("h", 1), 0),
             ("gone", split(1), 0),
         ] {
-            assert_eq!(ledger.progress(&root(), &split).acknowledged, want, "{name}");
+            assert_eq!(ledger.progress(&[(root(), split)]).acknowledged, want, "{name}");
         }
         ledger.sent(1, &target(80), 2, conditional(limited("g", 2)));
-        assert_eq!(ledger.progress(&root(), &limited("g", 2)).acknowledged, 0, "on its way");
+        assert_eq!(ledger.progress(&[(root(), limited("g", 2))]).acknowledged, 0, "on its way");
         ledger.answered(1, &target(80), 2, None);
-        assert_eq!(ledger.progress(&root(), &limited("g", 2)).acknowledged, 1, "taken");
+        assert_eq!(ledger.progress(&[(root(), limited("g", 2))]).acknowledged, 1, "taken");
     }
 
     #[test]
@@ -250,7 +374,7 @@ mod tests {
         }
         ledger.answered(1, &target(80), 2, Some("no backend".to_owned()));
         ledger.answered(2, &target(80), 2, None);
-        let progress = ledger.progress(&root(), &split(2));
+        let progress = ledger.progress(&[(root(), split(2))]);
         assert_eq!((progress.acknowledged, progress.proxies), (1, 2));
         assert_eq!(progress.refused, BTreeSet::from([(pod("a"), "no backend".to_owned())]));
         assert_eq!(counts(&ledger, 1), (1, 2, 1), "the one that refused still follows the first");

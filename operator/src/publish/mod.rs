@@ -128,7 +128,7 @@ mod tests {
         let mut receiver = publisher.subscribe(&Target::Address("10.0.0.1:80".parse().unwrap()));
         assert_eq!(**receiver.borrow_and_update(), Destination::Unknown);
 
-        publisher.index.change("shop", |snapshot| {
+        publisher.index.change("shop", &[], |snapshot| {
             snapshot.apply_service(name(), service(80));
             true
         });
@@ -136,7 +136,7 @@ mod tests {
         assert!(receiver.has_changed().unwrap());
         assert!(matches!(&**receiver.borrow_and_update(), Destination::Service(port) if port.service == name()));
 
-        publisher.index.change("shop", |snapshot| {
+        publisher.index.change("shop", &[], |snapshot| {
             snapshot.remove_service(&name());
             true
         });
@@ -147,7 +147,7 @@ mod tests {
     #[test]
     fn sends_nothing_when_nothing_changed() {
         let publisher = publisher();
-        publisher.index.change("shop", |snapshot| {
+        publisher.index.change("shop", &[], |snapshot| {
             snapshot.apply_service(name(), service(80));
             true
         });

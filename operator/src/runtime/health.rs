@@ -8,8 +8,10 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    identity::{Authorities, Counts},
+    identity::{Authorities, Counts, Serving},
     index::Index,
+    publish::Ledger,
+    status,
 };
 
 /// Media type of Prometheus' text format.
@@ -20,12 +22,15 @@ const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
 pub(super) struct Health {
     pub(super) index: Arc<Index>,
     pub(super) authorities: Authorities,
+    pub(super) serving: Arc<Serving>,
     pub(super) counts: Arc<Counts>,
+    pub(super) status_counts: Arc<status::Counts>,
+    pub(super) destinations: Arc<Ledger>,
     pub(super) shutdown: CancellationToken,
 }
 
-/// `/livez`: the process answers. `/readyz`: the cluster has been read and there is an issuer, so sidecars can be answered; not
-/// while stopping. `/metrics`: for Prometheus.
+/// `/livez`: the process answers. `/readyz`: the cluster has been read, there is an issuer, so sidecars can be answered, and a
+/// serving certificate, so webhooks can; not while stopping. `/metrics`: for Prometheus.
 pub(super) fn router(health: Health) -> Router {
     Router::new()
         .route("/livez", get(async || "ok"))
@@ -48,6 +53,9 @@ async fn ready(State(health): State<Health>) -> (StatusCode, &'static str) {
         (StatusCode::SERVICE_UNAVAILABLE, "the cluster has not been read yet")
     } else if health.authorities.borrow().is_none() {
         (StatusCode::SERVICE_UNAVAILABLE, "there is no issuer yet, see Secret weft-ca")
+    } else if !health.serving.has_certificate() {
+        // The API server would be sent to webhooks that cannot make a handshake.
+        (StatusCode::SERVICE_UNAVAILABLE, "there is no serving certificate yet")
     } else {
         (StatusCode::OK, "ok")
     }
@@ -55,5 +63,8 @@ async fn ready(State(health): State<Health>) -> (StatusCode, &'static str) {
 
 async fn metrics(State(health): State<Health>) -> impl IntoResponse {
     let authority = health.authorities.borrow().clone();
-    ([(CONTENT_TYPE, METRICS)], health.counts.render(authority.as_deref()))
+    let mut text = health.counts.render(authority.as_deref());
+    text.push_str(&health.status_counts.render());
+    text.push_str(&health.destinations.render());
+    ([(CONTENT_TYPE, METRICS)], text)
 }

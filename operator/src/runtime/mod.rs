@@ -12,6 +12,11 @@ use std::{
 
 use kube::Client;
 use rustls::server::ResolvesServerCert;
+use smi_crds::{
+    access::v1alpha4::{IdentityBinding, TrafficTarget},
+    specs::v1alpha4::{HttpRouteGroup, TcpRoute, UdpRoute},
+    split::v1alpha4::TrafficSplit,
+};
 use thiserror::Error;
 use tokio::{net::TcpListener, sync::watch as channel, task::JoinSet};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -27,7 +32,7 @@ use crate::{
     discovery::{Authenticator, Certificates, Ledgers, Reports, Streams},
     https::{Clients, Server},
     identity::{self, Authorities, Counts, Keeper, Namespaces, Serving, Surroundings},
-    index::{self, EndpointSlices, HttpRouteGroups, Index, Pods, Services, TrafficSplits},
+    index::{self, EndpointSlices, Index, Pods, Services, Smi},
     publish::Publisher,
     status,
     traffic::{Ingest, Store},
@@ -83,8 +88,12 @@ pub async fn run(client: Client, options: Options, shutdown: CancellationToken) 
     watch::<Services>(&mut parts, &client, &index, "watch of Services");
     watch::<EndpointSlices>(&mut parts, &client, &index, "watch of EndpointSlices");
     watch::<Pods>(&mut parts, &client, &index, "watch of Pods");
-    watch::<TrafficSplits>(&mut parts, &client, &index, "watch of TrafficSplits");
-    watch::<HttpRouteGroups>(&mut parts, &client, &index, "watch of HTTPRouteGroups");
+    watch::<Smi<TrafficSplit>>(&mut parts, &client, &index, "watch of TrafficSplits");
+    watch::<Smi<HttpRouteGroup>>(&mut parts, &client, &index, "watch of HTTPRouteGroups");
+    watch::<Smi<TcpRoute>>(&mut parts, &client, &index, "watch of TCPRoutes");
+    watch::<Smi<UdpRoute>>(&mut parts, &client, &index, "watch of UDPRoutes");
+    watch::<Smi<TrafficTarget>>(&mut parts, &client, &index, "watch of TrafficTargets");
+    watch::<Smi<IdentityBinding>>(&mut parts, &client, &index, "watch of IdentityBindings");
     parts.spawn("publisher", {
         let (publisher, shutdown) = (Arc::clone(&publisher), shutdown.clone());
         async move { publisher.run(shutdown).await }
@@ -92,10 +101,16 @@ pub async fn run(client: Client, options: Options, shutdown: CancellationToken) 
 
     let (lease, leads) = status::Lease::new(client.clone(), &options.namespace, options.pod.clone());
     parts.spawn("lease", status::hold(lease, shutdown.clone()));
-    let destinations = Arc::clone(&ledgers.destinations);
-    let splits = status::Splits::new(client.clone(), options.pod.clone(), Arc::clone(&index), destinations, mesh);
-    parts.spawn("status of TrafficSplits", splits.run(leads.clone(), shutdown.clone()));
-    parts.spawn("status of inactive kinds", status::Inactive::new(client.clone()).run(leads.clone(), shutdown.clone()));
+    let (destinations, status_counts) = (Arc::clone(&ledgers.destinations), Arc::new(status::Counts::default()));
+    let statuses = status::Engine::new(
+        client.clone(),
+        options.pod.clone(),
+        Arc::clone(&index),
+        Arc::clone(&destinations),
+        mesh.clone(),
+        Arc::clone(&status_counts),
+    );
+    parts.spawn("statuses", statuses.run(leads.clone(), shutdown.clone()));
 
     let counts = Arc::new(Counts::default());
     let authorities = issue(&mut parts, &client, &options, &index, &ledgers, &counts, &leads);
@@ -105,7 +120,7 @@ pub async fn run(client: Client, options: Options, shutdown: CancellationToken) 
         async move { serving.run(authorities, shutdown).await }
     });
 
-    let certificate: Arc<dyn ResolvesServerCert> = serving;
+    let certificate: Arc<dyn ResolvesServerCert> = Arc::clone(&serving) as _;
     let authenticator = Authenticator::new(client.clone());
     let discovery = Streams::new(
         authenticator.clone(),
@@ -136,8 +151,10 @@ pub async fn run(client: Client, options: Options, shutdown: CancellationToken) 
     parts.spawn("roots of new pods", follow(authorities.clone(), Arc::clone(&trust_root), shutdown.clone()));
     let operator = format!("https://{SERVICE}.{}.svc.{}:{DISCOVERY}", options.namespace, options.cluster_domain);
     let injector = admission::Settings::new(&options.proxy_image, operator, &options.cluster_domain, trust_root);
-    let injector = admission::router(Arc::new(injector));
-    parts.spawn("webhooks", server.serve(listen(WEBHOOKS).await?, injector, shutdown.clone()));
+    let webhooks = admission::router(Arc::new(injector))
+        .merge(admission::convert::router())
+        .merge(admission::validate::router(Arc::clone(&index), mesh));
+    parts.spawn("webhooks", server.serve(listen(WEBHOOKS).await?, webhooks, shutdown.clone()));
 
     let api = apiserver::ApiServer::new(client.clone(), store);
     parts.spawn("metrics API", {
@@ -149,7 +166,9 @@ pub async fn run(client: Client, options: Options, shutdown: CancellationToken) 
         }
     });
 
-    let health = Health { index: Arc::clone(&index), authorities, counts, shutdown: shutdown.clone() };
+    let index = Arc::clone(&index);
+    let health =
+        Health { index, authorities, serving, counts, status_counts, destinations, shutdown: shutdown.clone() };
     parts.spawn("health", health::serve(listen(HEALTH).await?, health::router(health), shutdown.clone()));
 
     let end = parts.join().await;

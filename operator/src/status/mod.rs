@@ -1,10 +1,19 @@
 //! What users are told on their objects: conditions and Events. Only the replica that leads writes.
 
-mod conditions;
-mod inactive;
+mod access;
+mod counts;
+mod engine;
+mod group;
+mod judge;
 mod lease;
-mod splits;
+mod pace;
+mod split;
+mod verdict;
+mod write;
 
-pub use inactive::Inactive;
+#[cfg(test)]
+mod tests;
+
+pub use counts::Counts;
+pub use engine::Engine;
 pub use lease::{Lease, hold};
-pub use splits::Splits;

@@ -1,105 +1,95 @@
 //! Pure: the conditions of a `TrafficSplit`.
 
-use k8s_openapi::{
-    apimachinery::pkg::apis::meta::v1::{Condition, Time},
-    jiff::Timestamp,
-};
 use smi_crds::condition::{ACCEPTED, CONFLICTED, PROGRAMMED, RESOLVED_REFS};
 
+use super::verdict::{About, FALSE, Judgement, Notice, TRUE, UNKNOWN, count, join};
 use crate::{compile::Finding, publish::Progress};
 
-/// The conditions of a split at `generation`, as of `now`. A condition that keeps its status keeps its `lastTransitionTime`
-/// from `current`.
-pub(super) fn conditions(
-    findings: &[Finding],
-    progress: &Progress,
-    generation: i64,
-    current: &[Condition],
-    now: Timestamp,
-) -> Vec<Condition> {
-    let condition = |(type_, status, reason, message): Judgement| {
-        let kept = current.iter().find(|known| known.type_ == type_ && known.status == status);
-        Condition {
-            type_: type_.to_owned(),
-            status: status.to_owned(),
-            reason: reason.to_owned(),
-            message,
-            observed_generation: Some(generation),
-            last_transition_time: kept.map_or(Time(now), |known| known.last_transition_time.clone()),
-        }
-    };
-    [accepted(findings), conflicted(findings), programmed(findings, progress, generation), resolved(findings)]
-        .map(condition)
-        .into()
+/// The conditions of a split at `generation`.
+pub(super) fn conditions(findings: &[Finding], progress: &Progress, generation: i64) -> Vec<Judgement> {
+    vec![accepted(findings), conflicted(findings), programmed(findings, progress, generation), resolved(findings)]
 }
 
-/// Type, status, reason and message.
-type Judgement = (&'static str, &'static str, &'static str, String);
-
-const TRUE: &str = "True";
-const FALSE: &str = "False";
-const UNKNOWN: &str = "Unknown";
-/// How many of many a message names: a condition's message is limited to 32768 bytes.
-const NAMED: usize = 10;
+/// What its author is told, once.
+pub(super) fn notices(findings: &[Finding]) -> Vec<Notice> {
+    let about = |finding: &Finding| match (finding.backend(), finding.group()) {
+        (Some((backend, port)), _) => {
+            let field_path = port.map(|port| format!("spec.ports[{port}]"));
+            Some(About::Service { name: backend.to_owned(), field_path })
+        }
+        (None, Some(group)) => Some(About::Group { name: group.to_owned() }),
+        (None, None) => None,
+    };
+    let notice =
+        |finding: &Finding| Notice { reason: finding.reason(), text: finding.to_string(), about: about(finding) };
+    findings.iter().map(notice).collect()
+}
 
 fn accepted(findings: &[Finding]) -> Judgement {
     if let Some(finding) = findings.iter().find(|finding| finding.rejects()) {
-        return (ACCEPTED, FALSE, finding.reason(), finding.to_string());
+        return Judgement::new(ACCEPTED, FALSE, finding.reason(), finding.to_string());
     }
     match findings.iter().find(|finding| matches!(finding, Finding::ZeroWeight { .. })) {
-        Some(finding) => (ACCEPTED, TRUE, finding.reason(), finding.to_string()),
-        None => (ACCEPTED, TRUE, "Accepted", String::new()),
+        Some(finding) => Judgement::new(ACCEPTED, TRUE, finding.reason(), finding.to_string()),
+        None => {
+            Judgement::new(ACCEPTED, TRUE, "Accepted", "the split takes part in the configuration of its root service")
+        }
     }
 }
 
 fn conflicted(findings: &[Finding]) -> Judgement {
     match findings.iter().find(|finding| matches!(finding, Finding::Conflicted { .. })) {
-        Some(finding) => (CONFLICTED, TRUE, "OlderSplitExists", finding.to_string()),
-        None => (CONFLICTED, FALSE, "NoConflict", String::new()),
+        Some(finding) => Judgement::new(CONFLICTED, TRUE, "OlderSplitExists", finding.to_string()),
+        None => Judgement::new(CONFLICTED, FALSE, "NoConflict", "no older split stands in the way"),
     }
 }
 
 fn resolved(findings: &[Finding]) -> Judgement {
     if findings.iter().any(Finding::rejects) {
         let message = "the references of a split that is not accepted are not looked at";
-        return (RESOLVED_REFS, UNKNOWN, "NotAccepted", message.to_owned());
+        return Judgement::new(RESOLVED_REFS, UNKNOWN, "NotAccepted", message);
     }
     let unresolved: Vec<&Finding> = findings.iter().filter(|finding| finding.is_unresolved()).collect();
     match unresolved.first() {
-        Some(first) => (RESOLVED_REFS, FALSE, first.reason(), join(&unresolved, ". ")),
-        None => (RESOLVED_REFS, TRUE, "ResolvedRefs", String::new()),
+        Some(first) => Judgement::new(RESOLVED_REFS, FALSE, first.reason(), join(&unresolved, ". ")),
+        None => Judgement::new(RESOLVED_REFS, TRUE, "ResolvedRefs", "everything that the split names exists and fits"),
     }
 }
 
 fn programmed(findings: &[Finding], progress: &Progress, generation: i64) -> Judgement {
     if findings.iter().any(Finding::rejects) {
         let message = "no proxy is told about a split that is not accepted";
-        return (PROGRAMMED, FALSE, "NotAccepted", message.to_owned());
+        return Judgement::new(PROGRAMMED, FALSE, "NotAccepted", message);
     }
     if findings.iter().any(|finding| matches!(finding, Finding::RootNotFound { .. })) {
         let message = "no proxy can use a root service that does not exist";
-        return (PROGRAMMED, FALSE, "RootNotFound", message.to_owned());
+        return Judgement::new(PROGRAMMED, FALSE, "RootNotFound", message);
     }
-    let Progress { proxies, acknowledged, refused } = progress;
-    let proxies_of = if *proxies == 1 { "proxy" } else { "proxies" };
-    let message = format!("{acknowledged} of {proxies} {proxies_of} acknowledged generation {generation}");
-    if !refused.is_empty() {
-        let refusals: Vec<String> = refused.iter().map(|(pod, refusal)| format!("pod {pod}: {refusal}")).collect();
-        return (PROGRAMMED, FALSE, "Refused", format!("{message}; refused by {}", join(&refusals, "; ")));
-    }
-    if acknowledged < proxies {
-        return (PROGRAMMED, FALSE, "Pending", message);
-    }
-    (PROGRAMMED, TRUE, "Programmed", message)
+    progressed(progress, generation)
 }
 
-fn join(parts: &[impl ToString], separator: &str) -> String {
-    let mut named: Vec<String> = parts.iter().take(NAMED).map(ToString::to_string).collect();
-    if parts.len() > NAMED {
-        named.push(format!("and {} more", parts.len() - NAMED));
+/// How far proxies have followed.
+pub(super) fn progressed(progress: &Progress, generation: i64) -> Judgement {
+    let Progress { proxies, acknowledged, refused } = progress;
+    let message =
+        format!("{acknowledged} of {} acknowledged generation {generation}", count(*proxies, "proxy", "proxies"));
+    if !refused.is_empty() {
+        let refusals: Vec<String> = refused.iter().map(|(pod, refusal)| format!("pod {pod}: {refusal}")).collect();
+        return Judgement::new(
+            PROGRAMMED,
+            FALSE,
+            "Refused",
+            format!("{message}; refused by {}", join(&refusals, "; ")),
+        );
     }
-    named.join(separator)
+    if acknowledged < proxies {
+        return Judgement::new(PROGRAMMED, FALSE, PENDING, message);
+    }
+    Judgement::new(PROGRAMMED, TRUE, "Programmed", message)
 }
+
+/// Reason of what some sidecars have not answered yet.
+pub(super) const PENDING: &str = "Pending";
 
 #[cfg(test)]
 mod tests {
@@ -113,12 +103,10 @@ mod tests {
     }
 
     fn summary(findings: &[Finding], progress: &Progress) -> Vec<String> {
-        conditions(findings, progress, 2, &[], Timestamp::UNIX_EPOCH)
-            .iter()
-            .map(|condition| {
-                format!("{}={} {} {}", condition.type_, condition.status, condition.reason, condition.message)
-            })
-            .collect()
+        let text = |judgement: &Judgement| {
+            format!("{}={} {} {}", judgement.type_, judgement.status, judgement.reason, judgement.message)
+        };
+        conditions(findings, progress, 2).iter().map(text).collect()
     }
 
     #[test]
@@ -126,10 +114,10 @@ mod tests {
         assert_eq!(
             summary(&[], &progress(3, 3)),
             [
-                "Accepted=True Accepted ",
-                "Conflicted=False NoConflict ",
+                "Accepted=True Accepted the split takes part in the configuration of its root service",
+                "Conflicted=False NoConflict no older split stands in the way",
                 "Programmed=True Programmed 3 of 3 proxies acknowledged generation 2",
-                "ResolvedRefs=True ResolvedRefs ",
+                "ResolvedRefs=True ResolvedRefs everything that the split names exists and fits",
             ]
         );
     }
@@ -138,8 +126,9 @@ mod tests {
     fn names_every_backend_that_is_missing() {
         let missing =
             |backend: &str| Finding::BackendNotFound { backend: backend.to_owned(), namespace: "shop".to_owned() };
+        let findings = [missing("a"), missing("b")];
         assert_eq!(
-            summary(&[missing("a"), missing("b")], &progress(0, 1))[2..],
+            summary(&findings, &progress(0, 1))[2..],
             [
                 "Programmed=False Pending 0 of 1 proxy acknowledged generation 2",
                 "ResolvedRefs=False BackendNotFound spec.backends: backend service a does not exist in namespace shop; \
@@ -147,6 +136,7 @@ mod tests {
                  others share its traffic"
             ]
         );
+        assert_eq!(notices(&findings)[1].about, Some(About::Service { name: "b".to_owned(), field_path: None }));
     }
 
     #[test]
@@ -177,7 +167,7 @@ mod tests {
         let refused = (0..1000)
             .map(|pod| (PodRef { namespace: "shop".to_owned(), name: format!("client-{pod}") }, "x".repeat(200)));
         let progress = Progress { proxies: 1000, acknowledged: 0, refused: refused.collect() };
-        let message = programmed(&[], &progress, 1).3;
+        let message = progressed(&progress, 1).message;
         assert!(message.ends_with("; and 990 more") && message.len() < 32_768, "{message}");
     }
 
@@ -200,18 +190,5 @@ mod tests {
             summary(&[finding], &progress(0, 0))[0],
             "Accepted=True ZeroWeight all weights are 0, so root service web serves by its own endpoints"
         );
-    }
-
-    #[test]
-    fn keeps_the_time_of_the_last_change_of_a_status() {
-        let then = Timestamp::UNIX_EPOCH;
-        let now = Timestamp::from_second(1000).unwrap();
-        let before = conditions(&[], &progress(1, 2), 1, &[], then);
-        let after = conditions(&[], &progress(2, 2), 2, &before, now);
-        let time = |conditions: &[Condition], type_: &str| {
-            conditions.iter().find(|known| known.type_ == type_).unwrap().last_transition_time.0
-        };
-        assert_eq!(time(&after, "Accepted"), then, "kept its status");
-        assert_eq!(time(&after, "Programmed"), now, "changed its status");
     }
 }

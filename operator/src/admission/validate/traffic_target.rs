@@ -1,0 +1,76 @@
+//! `TrafficTarget`: whose pods it speaks for, and what its rules refer to.
+
+use smi_crds::access::v1alpha4::{RouteKind, Rule, TrafficTarget};
+
+use super::{Refusal, Verdict, Warning};
+use crate::model::{GroupRef, Snapshot};
+
+/// Judges a target of `namespace`. `snapshot` is `None` as long as the cluster has not been read.
+pub(super) fn judge(object: &TrafficTarget, namespace: &str, snapshot: Option<&Snapshot>) -> Verdict {
+    let mut verdict = Verdict::default();
+    let spec = &object.spec;
+    if let Some(found) = spec.destination.namespace.as_deref().filter(|found| !found.is_empty() && *found != namespace)
+    {
+        verdict.refuse(Refusal::OtherNamespace { found: found.to_owned(), own: namespace.to_owned() });
+    }
+    if let Err(problem) = object.port() {
+        verdict.refuse(Refusal::Port(problem));
+    }
+    let rules = spec.rules.as_deref().unwrap_or_default();
+    for (index, rule) in rules.iter().enumerate() {
+        let kind = kind_of(rule.kind);
+        let is_same = |earlier: &Rule| earlier.kind == rule.kind && earlier.name == rule.name;
+        if let Some(first) = rules[..index].iter().position(is_same) {
+            verdict.refuse(Refusal::RuleTwice { index, first, kind, name: rule.name.clone() });
+        }
+        if rule.kind == RouteKind::HttpRouteGroup
+            && let Some(snapshot) = snapshot
+        {
+            verdict.warnings.extend(missing(snapshot, namespace, index, rule));
+        }
+        let matches = rule.matches.as_deref().unwrap_or_default();
+        if rule.kind != RouteKind::HttpRouteGroup && !matches.is_empty() {
+            verdict.warn(Warning::MatchesOfPorts { index, kind });
+        }
+        for (at, name) in matches.iter().enumerate() {
+            if matches[..at].contains(name) {
+                verdict.refuse(Refusal::RuleMatchTwice { rule: index, index: at, name: name.clone() });
+            }
+        }
+    }
+    if rules.is_empty() {
+        verdict.warn(Warning::NoRules);
+    }
+    if spec.sources.as_ref().is_none_or(Vec::is_empty) {
+        verdict.warn(Warning::NoSources);
+    }
+    verdict
+}
+
+/// What a rule names and its group has not, or not yet.
+fn missing(snapshot: &Snapshot, namespace: &str, rule_index: usize, rule: &Rule) -> Vec<Warning> {
+    let name = GroupRef { namespace: namespace.to_owned(), name: rule.name.clone() };
+    let Some(group) = snapshot.route_groups.get(&name) else {
+        return vec![Warning::NoRoute { index: rule_index, name: name.name }];
+    };
+    // A group that is not accepted says so itself.
+    let Ok(known) = group.matches() else { return Vec::new() };
+    let unknown =
+        rule.matches.iter().flatten().enumerate().filter(|(_, name)| known.iter().all(|it| it.name != **name));
+    unknown
+        .map(|(index, match_name)| Warning::NoSuchMatch {
+            rule: rule_index,
+            index,
+            group: name.name.clone(),
+            name: match_name.clone(),
+        })
+        .collect()
+}
+
+fn kind_of(kind: RouteKind) -> &'static str {
+    match kind {
+        RouteKind::HttpRouteGroup => "HTTPRouteGroup",
+        RouteKind::TcpRoute => "TCPRoute",
+        RouteKind::UdpRoute => "UDPRoute",
+    }
+}
