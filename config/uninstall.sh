@@ -14,10 +14,9 @@ remove() { "$kubectl" delete --ignore-not-found --wait -k "$here/$1" >/dev/null;
 # To delete a kind the API server reads its objects, and those that are stored in an older version it converts for that. It must not
 # need the operator for what goes away anyhow: from here on nothing is converted.
 unconvert() {
-  local crd
-  for crd in $("$kubectl" kustomize "$here/crds" | sed -n 's/^  name: \(.*\.smi-spec\.io\)$/\1/p'); do
-    "$kubectl" patch crd "$crd" --type=merge -p '{"spec":{"conversion":{"strategy":"None","webhook":null}}}' >/dev/null 2>&1 ||
-      ! "$kubectl" get crd "$crd" >/dev/null 2>&1 || { echo "weft: cannot change the conversion of $crd" >&2; return 1; }
+  local definition
+  for definition in $("$kubectl" get --ignore-not-found -f <("$kubectl" kustomize "$here/crds") -o name); do
+    "$kubectl" patch "$definition" --type=merge -p '{"spec":{"conversion":{"strategy":"None","webhook":null}}}' >/dev/null
   done
 }
 # Of objects that are stored in an older version nothing is readable without the operator.
@@ -25,7 +24,9 @@ warn_of_old_objects() {
   local stored
   stored=$("$kubectl" get crd -o jsonpath='{range .items[*]}{.metadata.name}{" "}{.spec.group}{" "}{.status.storedVersions[*]}{"\n"}{end}' |
     awk '$2 ~ /^(access|specs|split)\.smi-spec\.io$/ && ($3 != "v1alpha4" || NF > 3) { print $1 }')
-  [[ -z $stored ]] || echo "weft: objects of these kinds may be stored in older versions, which nobody can read without Weft; install it again and run 'weft migrate-storage' first, if they are to stay:" $stored >&2
+  [[ -n $stored ]] || return 0
+  echo "weft: objects of these kinds may be stored in older versions, and then nobody can read them without Weft:" $stored >&2
+  echo "weft: if they are to stay, install it again and run 'weft migrate-storage' before it is removed" >&2
 }
 
 # The webhooks first: without the operator behind them no pod of a meshed namespace could be made.

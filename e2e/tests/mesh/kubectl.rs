@@ -89,7 +89,7 @@ fn objects_are_patched_and_edited_in_any_version() {
             let edited =
                 ns.kubectl_edit(&[&resource, "web"], "sed -i 's/service: v2/service: v3/'").await?.success()?;
             ensure!(edited.contains("edited"), "{version}: {edited}");
-            let found = field(ns, "v1alpha4", "{.spec.backends[?(@.service==\"v3\")].weight}").await?;
+            let found = field(ns, version, "{.spec.backends[?(@.service==\"v3\")].weight}").await?;
             ensure!(found == "1", "{version}: {found}");
             ns.kubectl(&["apply", "-f", "-"], &split("v1alpha4", "1")).await?.success()?;
         }

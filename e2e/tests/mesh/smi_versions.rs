@@ -1,9 +1,9 @@
 //! Every sample in every version: what is written in one is read in all, and comes back as it was.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, time::Duration};
 
 use anyhow::{Context, Result, ensure};
-use e2e::{TestNamespace, run};
+use e2e::{TestNamespace, eventually, run};
 use http::Method;
 use serde_json::{Map, Value};
 
@@ -134,12 +134,15 @@ async fn there_and_back(ns: &TestNamespace, sample: &Sample) -> Result<usize> {
         ensure!(written(&created) == want, "created as {created}");
 
         let other = sample.path(ns, version, true)?;
-        let read: Value = ns.cluster.get(&other).await?.json()?;
         let converted = smi_crds::convert(created, &format!("{group}/{version}"))?;
-        ensure!(written(&read) == written(&converted), "in {version}: {read}, but it should be {converted}");
-        let replace = format!("{other}?fieldValidation=Strict");
-        let replaced = ns.cluster.request(Method::PUT, &replace, &JSON, read.to_string()).await?;
-        replaced.json::<Value>().with_context(|| format!("written back in {version}"))?;
+        // The operator writes the status meanwhile.
+        eventually(Duration::from_secs(10), &format!("writing back in {version}"), async || {
+            let read: Value = ns.cluster.get(&other).await?.json()?;
+            ensure!(written(&read) == written(&converted), "in {version}: {read}, but it should be {converted}");
+            let replace = format!("{other}?fieldValidation=Strict");
+            ns.cluster.request(Method::PUT, &replace, &JSON, read.to_string()).await?.json::<Value>()
+        })
+        .await?;
 
         let back: Value = ns.cluster.get(&sample.path(ns, own, true)?).await?.json()?;
         ensure!(written(&back) == want, "by {version} it became {back}");

@@ -133,7 +133,11 @@ pub(super) fn answer(body: &[u8]) -> Result<Answer, ReviewError> {
 fn convert(index: usize, object: &RawValue, to: &str) -> Result<Box<RawValue>, ObjectError> {
     let syntax = |source| ObjectError::Syntax { index, source };
     let object: Value = serde_json::from_str(object.get()).map_err(syntax)?;
-    let converted = smi_crds::convert(object, to)?;
+    let mut converted = smi_crds::convert(object, to)?;
+    // A server-side apply converts parts of objects as well, and the API server takes no answer without metadata.
+    if let Value::Object(fields) = &mut converted {
+        fields.entry("metadata").or_insert_with(|| Value::Object(serde_json::Map::new()));
+    }
     serde_json::value::to_raw_value(&converted).map_err(syntax)
 }
 

@@ -67,6 +67,17 @@ async fn every_object_comes_back_in_the_version_that_is_wanted_in_its_place() {
 }
 
 #[tokio::test]
+async fn a_part_of_an_object_comes_back_with_metadata() {
+    let mut part = split("v1alpha4", "a", 1.into());
+    part.as_object_mut().unwrap().remove("metadata");
+    for to in ["v1alpha1", "v1alpha4"] {
+        let answer = converted(&review(to, std::slice::from_ref(&part)), true).await;
+        let metadata = &answer["response"]["convertedObjects"][0]["metadata"];
+        assert!(metadata.is_object(), "{to}: {answer}");
+    }
+}
+
+#[tokio::test]
 async fn one_that_cannot_be_converted_fails_the_review_and_is_named() {
     let bad = |name: &str| split("v1alpha1", name, "half".into());
     let answer = converted(&review("v1alpha4", &[split("v1alpha1", "good", 1.into()), bad("web")]), true).await;
