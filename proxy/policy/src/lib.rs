@@ -2,6 +2,7 @@
 //!
 //! Nothing here does I/O, reads a clock or draws a random number.
 
+pub mod http;
 pub mod identity;
 pub mod port;
 pub mod root;
