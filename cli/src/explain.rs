@@ -31,8 +31,10 @@ use crate::connection::connect;
 use crate::outcome::Outcome;
 use crate::output::Format;
 
+use answer::Answer;
 use compare::Written;
 use decide::Question;
+use manifest::Manifest;
 use overlay::{Addresses, Creation};
 use world::World;
 
@@ -59,25 +61,37 @@ pub(crate) async fn request(cluster: &Cluster, request: &Request, format: Format
     // Only endpoints' identities depend on the trust domain, and nobody asks for those.
     let mesh = Mesh { trust_domain: cluster_domain.clone(), cluster_domain };
     let question = question(request, &namespace, &mesh)?;
-    let mut world = match &client {
+    let world = match &client {
         Some(client) => list::world(client, &question.root.namespace, &question.namespace).await?,
         None => World::default(),
     };
     let manifests = manifest::read(&request.files, &namespace)?;
     let creation = Creation { now: client.is_some().then(Timestamp::now) };
-    let mut addresses = Addresses::default();
-    let laid = overlay::lay(&mut world, manifests, &creation, &mut addresses)?;
-    rollout::roll_out(&mut world, &laid, &mesh.cluster_domain, &mut addresses)?;
-    let mut answer = decide::answer(&world, &mesh, question)?;
-    if !laid.passed_over.is_empty() {
-        answer.notes.push(format!("not looked at, because it has no part in this: {}", laid.passed_over.join(", ")));
-    }
+    let answer = answer(world, manifests, &creation, &mesh, question)?;
     let outcome = answer.outcome.into();
     let printed = match format {
         Format::Table => text::text(&answer),
         Format::Json => serde_json::to_string_pretty(&answer)? + "\n",
     };
     Ok((printed, outcome))
+}
+
+/// The answer, once everything is read.
+fn answer(
+    mut world: World,
+    manifests: Vec<Manifest>,
+    creation: &Creation,
+    mesh: &Mesh,
+    question: Question,
+) -> Result<Answer> {
+    let mut addresses = Addresses::default();
+    let laid = overlay::lay(&mut world, manifests, creation, &mut addresses)?;
+    rollout::roll_out(&mut world, &laid, &mesh.cluster_domain, &mut addresses)?;
+    let mut answer = decide::answer(&world, mesh, question)?;
+    if !laid.passed_over.is_empty() {
+        answer.notes.push(format!("without a part in this, and not looked at: {}", laid.passed_over.join(", ")));
+    }
+    Ok(answer)
 }
 
 /// The question with all names complete.

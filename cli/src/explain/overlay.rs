@@ -9,7 +9,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use kube::Resource;
 use kube::core::DeserializeGuard;
 use serde_json::Value;
-use weft_operator::index::{EndpointSlices, Kind, Services};
+use smi_crds::specs::v1alpha4::HttpRouteGroup;
+use smi_crds::split::v1alpha4::TrafficSplit;
+use weft_operator::index::{EndpointSlices, HttpRouteGroups, Kind, Services, TrafficSplits};
 use weft_operator::model::{ServiceRef, WorkloadKind, WorkloadRef};
 
 use super::manifest::{Manifest, ManifestError};
@@ -91,10 +93,12 @@ pub(super) fn lay(
                 world.namespaces.insert(manifest.name, namespace.metadata.labels.unwrap_or_default());
             }
             ("split.smi-spec.io", "TrafficSplit") => {
-                guarded(&mut world.splits, manifest.typed()?, creation, |split| &split.spec);
+                let split: TrafficSplit = manifest.typed()?;
+                guarded::<TrafficSplits, _, _>(&mut world.splits, split, creation, |split| &split.spec);
             }
             ("specs.smi-spec.io", "HTTPRouteGroup") => {
-                guarded(&mut world.route_groups, manifest.typed()?, creation, |group| &group.spec);
+                let group: HttpRouteGroup = manifest.typed()?;
+                guarded::<HttpRouteGroups, _, _>(&mut world.route_groups, group, creation, |group| &group.spec);
             }
             (group, kind) => match workload(group, kind) {
                 Some(kind) => laid.rollouts.push(rollout(manifest, kind)?),

@@ -111,18 +111,18 @@ impl Splits<'_> {
             let findings = compile::judge(self.snapshot, self.mesh, &name).findings;
             for written in self.snapshot.splits.get(&name).iter().flat_map(|split| &split.backends) {
                 let parsed = root::parse(&written.service, &name.namespace, &self.mesh.cluster_domain);
-                let service = parsed.as_deref().unwrap_or(&written.service);
-                let taken = rest.iter().position(|backend| backend.service.name == service);
+                let service = parsed.as_ref().unwrap_or(&written.service);
+                let taken = rest.iter().position(|backend| backend.service.name == *service);
                 let backend = taken.map(|index| rest.remove(index));
-                let key = ServiceRef { namespace: name.namespace.clone(), name: service.to_owned() };
+                let key = ServiceRef { namespace: name.namespace.clone(), name: service.clone() };
                 let count = backend.map_or_else(|| ready(&key), |backend| backend.endpoints.len());
                 let (reason, message) = match (backend, written.weight) {
                     (Some(_), _) if count > 0 => (None, None),
                     (None, 0) => (Some("NoWeight"), Some("its weight is 0".to_owned())),
-                    _ => why_not(&findings, service, parsed.err(), port),
+                    _ => why_not(&findings, service, parsed.as_ref().err(), port),
                 };
                 shares.push(Share {
-                    service: service.to_owned(),
+                    service: service.clone(),
                     weight: Some(written.weight),
                     percent: backend.map_or(0.0, share),
                     ready_endpoints: count,
@@ -149,13 +149,13 @@ impl Splits<'_> {
 fn why_not(
     findings: &[Finding],
     backend: &str,
-    invalid: Option<root::InvalidName>,
+    invalid: Option<&root::InvalidName>,
     port: NonZeroU16,
 ) -> (Option<&'static str>, Option<String>) {
     let is_about = |finding: &&Finding| {
         finding.backend().is_some_and(|(name, of)| name == backend && of.is_none_or(|of| of == port))
     };
-    let invalid = invalid.map(Finding::InvalidBackend);
+    let invalid = invalid.cloned().map(Finding::InvalidBackend);
     let found = findings.iter().find(is_about).or(invalid.as_ref());
     (found.map(Finding::reason), found.map(ToString::to_string))
 }
