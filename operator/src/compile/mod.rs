@@ -13,7 +13,7 @@ use std::{net::SocketAddr, num::NonZeroU16};
 
 use weft_policy::{port::DEFAULT_OPAQUE, root};
 
-pub use split::{Finding, judge};
+pub use split::{Finding, Judgement, judge};
 
 use crate::model::{Destination, PodPort, PodRef, ServiceRef, Snapshot, Target};
 
@@ -48,7 +48,7 @@ fn service_by_address(snapshot: &Snapshot, mesh: &Mesh, name: &ServiceRef, addre
 /// Only a headless service is known by name: whoever calls another uses its address, and a `Host` that names one on the way to
 /// a pod must not lead past that pod.
 fn service_by_name(snapshot: &Snapshot, mesh: &Mesh, name: &ServiceRef, port: NonZeroU16) -> Option<Destination> {
-    let service = snapshot.services.get(name).filter(|service| service.cluster_ips.is_empty())?;
+    let service = snapshot.services.get(name).filter(|service| service.cluster_ips.is_empty() && !service.external)?;
     // Who resolves the name gets pods, and may have to use their port.
     let is_target = |name_of_port: &str| {
         endpoint::slices(snapshot, name)

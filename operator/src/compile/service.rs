@@ -13,15 +13,15 @@ pub(super) fn compile(snapshot: &Snapshot, mesh: &Mesh, name: &ServiceRef, port:
         weight: 1,
         endpoints: endpoint::of_port(snapshot, mesh, name, &port.name, ipv6),
     };
-    let applied = split::in_force(snapshot, mesh, name);
+    let in_force = split::in_force(snapshot, mesh, name);
+    let of_rest = in_force.rest.and_then(|rest| split::backends(snapshot, mesh, rest, port.port, ipv6));
+    let conditional = |one| split::conditional(snapshot, mesh, one, port.port, ipv6, &whole);
     ServicePort {
         service: name.clone(),
         port: port.port,
         opaque: declared.unwrap_or(&DEFAULT_OPAQUE).contains(&port.port.get()),
-        backends: applied
-            .as_ref()
-            .and_then(|applied| split::backends(snapshot, mesh, &applied.split, port.port, ipv6))
-            .unwrap_or_else(|| vec![whole()]),
-        split: applied,
+        conditional: in_force.conditional.into_iter().map(conditional).collect(),
+        split: in_force.rest.map(|(name, split)| split::applied(snapshot, name, split)),
+        backends: of_rest.unwrap_or_else(|| vec![whole()]),
     }
 }

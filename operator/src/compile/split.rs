@@ -1,174 +1,96 @@
-//! `TrafficSplit`: which one is in force for a root, what its backends get, and what is wrong with it.
+//! `TrafficSplit`: which ones are in force for a root, what their backends get, and what is wrong with them.
+
+mod finding;
 
 use std::num::NonZeroU16;
 
-use thiserror::Error;
-use weft_policy::root::{self, InvalidName};
+use weft_policy::{http::Conditions, root};
 
 use super::{Mesh, endpoint};
-use crate::model::{AppliedSplit, Backend, Service, ServiceRef, Snapshot, Split, SplitBackend, SplitRef};
+use crate::model::{
+    AppliedGroup, AppliedSplit, Backend, ConditionalSplit, GroupRef, RouteGroup, Service, ServiceRef, Snapshot, Split,
+    SplitBackend, SplitRef,
+};
 
-/// Something about a `TrafficSplit` that its author has to know.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum Finding {
-    /// `spec.service` names no Service of the split's namespace.
-    #[error("spec.service: {0}")]
-    InvalidRoot(#[source] InvalidName),
-    /// `spec.matches` is not followed yet; following only the weights would send everybody where some should go.
-    #[error("spec.matches is not supported yet, so this split is not applied; remove spec.matches to split by weight")]
-    UnsupportedMatches,
-    /// An older split has the same root.
-    #[error("root service {root} is split by the older TrafficSplit {winner}; delete one of the two")]
-    Conflicted {
-        /// The Service that both name.
-        root: String,
-        /// The split that is in force.
-        winner: String,
-    },
-    /// The root does not exist (yet).
-    #[error("spec.service: root service {root} does not exist in namespace {namespace}")]
-    RootNotFound {
-        /// Name of the Service.
-        root: String,
-        /// The split's namespace.
-        namespace: String,
-    },
-    /// No weight is above zero.
-    #[error("all weights are 0, so root service {root} serves by its own endpoints")]
-    ZeroWeight {
-        /// Name of the Service.
-        root: String,
-    },
-    /// A backend has a name that no Service of the namespace can have.
-    #[error("spec.backends: {0}")]
-    InvalidBackend(#[source] InvalidName),
-    /// A backend does not exist (yet).
-    #[error(
-        "spec.backends: backend service {backend} does not exist in namespace {namespace}; the others share its traffic"
-    )]
-    BackendNotFound {
-        /// Name of the Service, as written.
-        backend: String,
-        /// The split's namespace.
-        namespace: String,
-    },
-    /// A backend lacks a port of its root.
-    #[error(
-        "spec.backends: backend service {backend} has no port {port} of its root service {root}; the others share its traffic"
-    )]
-    PortNotFound {
-        /// Name of the Service.
-        backend: String,
-        /// Port of the root.
-        port: NonZeroU16,
-        /// Name of the root.
-        root: String,
-    },
-    /// A backend with a weight has nobody to serve.
-    #[error(
-        "spec.backends: backend service {backend} has no ready endpoints for port {port}; the others share its traffic"
-    )]
-    NoReadyEndpoints {
-        /// Name of the Service.
-        backend: String,
-        /// Port of the root.
-        port: NonZeroU16,
-    },
+pub use finding::Finding;
+
+/// What there is to say about a `TrafficSplit`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Judgement {
+    /// Its root; `None` when `spec.service` names none.
+    pub root: Option<ServiceRef>,
+    /// What sidecars are told, and have to acknowledge; `None` when the split is not in force.
+    pub applied: Option<AppliedSplit>,
+    /// Everything that its author has to know, in the order of `spec`.
+    pub findings: Vec<Finding>,
 }
 
-impl Finding {
-    /// The reason of a condition and of an Event.
-    #[must_use]
-    pub fn reason(&self) -> &'static str {
-        match self {
-            Self::InvalidRoot(_) => "InvalidRoot",
-            Self::UnsupportedMatches => "UnsupportedMatches",
-            Self::Conflicted { .. } => "Conflicted",
-            Self::RootNotFound { .. } => "RootNotFound",
-            Self::ZeroWeight { .. } => "ZeroWeight",
-            Self::InvalidBackend(_) => "InvalidBackend",
-            Self::BackendNotFound { .. } => "BackendNotFound",
-            Self::PortNotFound { .. } => "PortNotFound",
-            Self::NoReadyEndpoints { .. } => "NoReadyEndpoints",
-        }
-    }
-
-    /// The backend that it is about, and the port if it is about one.
-    #[must_use]
-    pub fn backend(&self) -> Option<(&str, Option<NonZeroU16>)> {
-        match self {
-            Self::BackendNotFound { backend, .. } => Some((backend, None)),
-            Self::PortNotFound { backend, port, .. } | Self::NoReadyEndpoints { backend, port } => {
-                Some((backend, Some(*port)))
-            }
-            Self::InvalidRoot(_)
-            | Self::UnsupportedMatches
-            | Self::Conflicted { .. }
-            | Self::RootNotFound { .. }
-            | Self::ZeroWeight { .. }
-            | Self::InvalidBackend(_) => None,
-        }
-    }
-
-    /// The split is not applied at all.
-    #[must_use]
-    pub fn rejects(&self) -> bool {
-        matches!(self, Self::InvalidRoot(_) | Self::UnsupportedMatches | Self::Conflicted { .. })
-    }
-
-    /// The split names something that is not there.
-    #[must_use]
-    pub fn is_unresolved(&self) -> bool {
-        match self {
-            Self::RootNotFound { .. }
-            | Self::InvalidBackend(_)
-            | Self::BackendNotFound { .. }
-            | Self::PortNotFound { .. }
-            | Self::NoReadyEndpoints { .. } => true,
-            Self::InvalidRoot(_) | Self::UnsupportedMatches | Self::Conflicted { .. } | Self::ZeroWeight { .. } => {
-                false
-            }
-        }
-    }
+/// The splits that are in force for a root.
+#[derive(Debug, Default)]
+pub(super) struct InForce<'a> {
+    /// Those with matches, the oldest first: a request goes by the first that it matches.
+    pub(super) conditional: Vec<(&'a SplitRef, &'a Split)>,
+    /// The oldest without matches, which has what is left.
+    pub(super) rest: Option<(&'a SplitRef, &'a Split)>,
 }
 
-/// The root of a split and everything its author has to know about it, in the order of `spec`.
+/// The splits that decide for a root. Of two that were made in the same second the first by name is the older.
+pub(super) fn in_force<'a>(snapshot: &'a Snapshot, mesh: &Mesh, root: &ServiceRef) -> InForce<'a> {
+    let mut splits: Vec<_> = of_root(snapshot, mesh, root).collect();
+    splits.sort_by_key(|(name, split)| (split.created, *name));
+    let (conditional, rest): (Vec<_>, Vec<_>) = splits.into_iter().partition(|(_, split)| !split.matches.is_empty());
+    InForce { conditional, rest: rest.into_iter().next() }
+}
+
+fn of_root<'a>(
+    snapshot: &'a Snapshot,
+    mesh: &Mesh,
+    root: &ServiceRef,
+) -> impl Iterator<Item = (&'a SplitRef, &'a Split)> {
+    let first = SplitRef { namespace: root.namespace.clone(), name: String::new() };
+    snapshot
+        .splits
+        .range(first..)
+        .take_while(move |(name, _)| name.namespace == root.namespace)
+        .filter(move |(_, split)| names(split, root, mesh))
+}
+
+fn names(split: &Split, root: &ServiceRef, mesh: &Mesh) -> bool {
+    root::parse(&split.service, &root.namespace, &mesh.cluster_domain).is_ok_and(|name| name == root.name)
+}
+
+/// The root of a split and everything its author has to know about it.
 #[must_use]
-pub fn judge(snapshot: &Snapshot, mesh: &Mesh, name: &SplitRef) -> (Option<ServiceRef>, Vec<Finding>) {
+pub fn judge(snapshot: &Snapshot, mesh: &Mesh, name: &SplitRef) -> Judgement {
     let Some(split) = snapshot.splits.get(name) else {
-        return (None, Vec::new());
+        return Judgement::default();
     };
     let root = match root::parse(&split.service, &name.namespace, &mesh.cluster_domain) {
         Ok(root) => ServiceRef { namespace: name.namespace.clone(), name: root },
-        Err(error) => return (None, vec![Finding::InvalidRoot(error)]),
+        Err(error) => return Judgement { findings: vec![Finding::InvalidRoot(error)], ..Judgement::default() },
     };
-    if split.has_matches {
-        return (Some(root), vec![Finding::UnsupportedMatches]);
-    }
-    if let Some(winner) = in_force(snapshot, mesh, &root).filter(|winner| winner.split != *name) {
-        let finding = Finding::Conflicted { root: root.name.clone(), winner: winner.split.name };
-        return (Some(root), vec![finding]);
+    let service = snapshot.services.get(&root);
+    let rejection = if service.is_some_and(|service| service.external) {
+        Some(Finding::ExternalRoot { root: root.name.clone() })
+    } else if split.matches.is_empty() {
+        let winner = in_force(snapshot, mesh, &root).rest.filter(|(winner, _)| *winner != name);
+        winner.map(|(winner, _)| Finding::Conflicted { root: root.name.clone(), winner: winner.name.clone() })
+    } else {
+        None
+    };
+    if let Some(finding) = rejection {
+        return Judgement { root: Some(root), applied: None, findings: vec![finding] };
     }
     let mut findings = Vec::new();
-    match snapshot.services.get(&root) {
+    match service {
         None => {
             findings.push(Finding::RootNotFound { root: root.name.clone(), namespace: root.namespace.clone() });
         }
         Some(service) => {
+            let ipv6 = service.cluster_ips.first().is_some_and(|ip| ip.is_ipv6());
             for backend in &split.backends {
-                let of_backend = service.ports.iter().filter_map(|port| {
-                    let port = port.port;
-                    reach(
-                        snapshot,
-                        mesh,
-                        &root,
-                        backend,
-                        port,
-                        service.cluster_ips.first().is_some_and(|ip| ip.is_ipv6()),
-                    )
-                    .err()
-                });
-                findings.extend(of_backend);
+                let ports = service.ports.iter().map(|port| port.port);
+                findings.extend(ports.filter_map(|port| reach(snapshot, mesh, &root, backend, port, ipv6).err()));
             }
             // A missing Service is missing for every port.
             findings.dedup();
@@ -177,23 +99,46 @@ pub fn judge(snapshot: &Snapshot, mesh: &Mesh, name: &SplitRef) -> (Option<Servi
     if split.backends.iter().all(|backend| backend.weight == 0) {
         findings.push(Finding::ZeroWeight { root: root.name.clone() });
     }
-    (Some(root), findings)
+    findings.extend(split.matches.iter().filter_map(|group| routes(snapshot, name, group).err()));
+    Judgement { root: Some(root), applied: Some(applied(snapshot, name, split)), findings }
 }
 
-/// The split that decides for a root: the oldest, and of two made in the same second the first by name.
-pub(super) fn in_force(snapshot: &Snapshot, mesh: &Mesh, root: &ServiceRef) -> Option<AppliedSplit> {
-    let first = SplitRef { namespace: root.namespace.clone(), name: String::new() };
-    snapshot
-        .splits
-        .range(first..)
-        .take_while(|(name, _)| name.namespace == root.namespace)
-        .filter(|(_, split)| !split.has_matches && names(split, root, mesh))
-        .min_by_key(|(name, split)| (split.created, *name))
-        .map(|(name, split)| AppliedSplit { split: name.clone(), generation: split.generation })
+/// What identifies the split as it is now.
+pub(super) fn applied(snapshot: &Snapshot, name: &SplitRef, split: &Split) -> AppliedSplit {
+    let groups = split.matches.iter().filter_map(|group| group_of(snapshot, name, group));
+    let groups =
+        groups.map(|(group, known)| AppliedGroup { group, uid: known.uid.clone(), generation: known.generation });
+    AppliedSplit { split: name.clone(), uid: split.uid.clone(), generation: split.generation, groups: groups.collect() }
 }
 
-fn names(split: &Split, root: &ServiceRef, mesh: &Mesh) -> bool {
-    root::parse(&split.service, &root.namespace, &mesh.cluster_domain).is_ok_and(|name| name == root.name)
+/// A split with matches, for one port of its root.
+pub(super) fn conditional(
+    snapshot: &Snapshot,
+    mesh: &Mesh,
+    (name, split): (&SplitRef, &Split),
+    port: NonZeroU16,
+    ipv6: bool,
+    root: &dyn Fn() -> Backend,
+) -> ConditionalSplit {
+    let usable = split.matches.iter().filter_map(|group| routes(snapshot, name, group).ok());
+    ConditionalSplit {
+        split: applied(snapshot, name, split),
+        matches: usable.flatten().cloned().collect(),
+        backends: backends(snapshot, mesh, (name, split), port, ipv6).unwrap_or_else(|| vec![root()]),
+    }
+}
+
+fn group_of<'a>(snapshot: &'a Snapshot, split: &SplitRef, group: &str) -> Option<(GroupRef, &'a RouteGroup)> {
+    let name = GroupRef { namespace: split.namespace.clone(), name: group.to_owned() };
+    let known = snapshot.route_groups.get(&name)?;
+    Some((name, known))
+}
+
+/// The matches of a route group that a split names, or why it has none.
+fn routes<'a>(snapshot: &'a Snapshot, split: &SplitRef, group: &str) -> Result<&'a [Conditions], Finding> {
+    let (name, known) = group_of(snapshot, split, group)
+        .ok_or_else(|| Finding::GroupNotFound { group: group.to_owned(), namespace: split.namespace.clone() })?;
+    known.matches().map_err(|problem| Finding::GroupNotAccepted { group: name.name, problem: problem.clone() })
 }
 
 /// The backends of a split for one port of its root. `None` when all weights are 0.
@@ -203,11 +148,10 @@ fn names(split: &Split, root: &ServiceRef, mesh: &Mesh) -> bool {
 pub(super) fn backends(
     snapshot: &Snapshot,
     mesh: &Mesh,
-    name: &SplitRef,
+    (name, split): (&SplitRef, &Split),
     port: NonZeroU16,
     ipv6: bool,
 ) -> Option<Vec<Backend>> {
-    let split = snapshot.splits.get(name)?;
     let root = ServiceRef {
         namespace: name.namespace.clone(),
         name: root::parse(&split.service, &name.namespace, &mesh.cluster_domain).ok()?,
@@ -243,6 +187,9 @@ fn reach(
         .services
         .get(&name)
         .ok_or_else(|| Finding::BackendNotFound { backend: name.name.clone(), namespace: root.namespace.clone() })?;
+    if service.external {
+        return Err(Finding::ExternalBackend { backend: name.name });
+    }
     let own = service.ports.iter().find(|own| own.port == port).ok_or_else(|| Finding::PortNotFound {
         backend: name.name.clone(),
         port,

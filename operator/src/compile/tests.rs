@@ -1,10 +1,16 @@
 //! Tables of what a sidecar and a user are told.
 
+mod conditional;
+mod services;
+
 use std::num::NonZeroU16;
+
+use weft_policy::http::Conditions;
 
 use super::*;
 use crate::model::{
-    Backend, Pod, Port, Service, Slice, SliceEndpoint, Split, SplitBackend, SplitRef, WorkloadKind, WorkloadRef,
+    Backend, GroupRef, Pod, Port, RouteGroup, Service, Slice, SliceEndpoint, Split, SplitBackend, SplitRef,
+    WorkloadKind, WorkloadRef,
 };
 
 const NAMESPACE: &str = "shop";
@@ -31,7 +37,8 @@ impl World {
     fn service(mut self, name: &str, cluster_ip: Option<&str>, ports: &[u16], pods: &[&str]) -> Self {
         let cluster_ips = cluster_ip.iter().map(|ip| ip.parse().unwrap()).collect();
         let named = |number: &u16| Port { name: format!("p{number}"), port: port(*number) };
-        let service = Service { cluster_ips, ports: ports.iter().map(named).collect(), opaque_ports: None };
+        let service =
+            Service { cluster_ips, external: false, ports: ports.iter().map(named).collect(), opaque_ports: None };
         self.0.apply_service(service_ref(name), service);
         let ready = |ip: &&str| {
             let pod = PodRef { namespace: NAMESPACE.to_owned(), name: format!("pod-{ip}") };
@@ -64,16 +71,37 @@ impl World {
             generation: 7,
             created,
             service: root.to_owned(),
-            has_matches: false,
+            matches: Vec::new(),
             backends: backends.collect(),
         };
         self.0.splits.insert(SplitRef { namespace: NAMESPACE.to_owned(), name: name.to_owned() }, split);
         self
     }
 
-    fn matching(mut self, name: &str) -> Self {
+    /// The split `name` is limited to these route groups.
+    fn matching(mut self, name: &str, groups: &[&str]) -> Self {
         let name = SplitRef { namespace: NAMESPACE.to_owned(), name: name.to_owned() };
-        self.0.splits.get_mut(&name).unwrap().has_matches = true;
+        self.0.splits.get_mut(&name).unwrap().matches = groups.iter().map(|group| (*group).to_owned()).collect();
+        self
+    }
+
+    /// A route group with a match for each path.
+    fn group(mut self, name: &str, generation: i64, paths: &[&str]) -> Self {
+        let matches = paths.iter().enumerate().map(|(position, path)| Conditions {
+            name: format!("{name}-{position}"),
+            path_regex: Some((*path).to_owned()),
+            ..Conditions::default()
+        });
+        let group = RouteGroup::new(format!("uid-{name}"), generation, matches.collect());
+        self.0.route_groups.insert(GroupRef { namespace: NAMESPACE.to_owned(), name: name.to_owned() }, group);
+        self
+    }
+
+    /// A Service that is the name of a host elsewhere.
+    fn external(mut self, name: &str) -> Self {
+        let ports = vec![Port { name: String::new(), port: port(80) }];
+        let service = Service { cluster_ips: Vec::new(), external: true, ports, opaque_ports: None };
+        self.0.apply_service(service_ref(name), service);
         self
     }
 
@@ -94,8 +122,11 @@ impl World {
 
     fn findings(&self, split: &str) -> Vec<String> {
         let name = SplitRef { namespace: NAMESPACE.to_owned(), name: split.to_owned() };
-        let (_, findings) = judge(&self.0, &mesh(), &name);
-        findings.iter().map(|finding| format!("{}: {finding}", finding.reason())).collect()
+        judge(&self.0, &mesh(), &name)
+            .findings
+            .iter()
+            .map(|finding| format!("{}: {finding}", finding.reason()))
+            .collect()
     }
 }
 
@@ -150,9 +181,6 @@ fn a_split_that_is_not_accepted_changes_nothing() {
         assert_eq!(world.backends("10.0.0.1:80"), (None, vec![OWN.to_owned()]), "{name}");
         assert!(world.findings("s")[0].starts_with(reason), "{name}: {:?}", world.findings("s"));
     }
-    let world = world().split("s", 1, "web", &[("web-v1", 90)]).matching("s");
-    assert_eq!(world.backends("10.0.0.1:80"), (None, vec![OWN.to_owned()]));
-    assert!(world.findings("s")[0].starts_with("UnsupportedMatches"));
 }
 
 #[test]

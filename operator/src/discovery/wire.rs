@@ -6,9 +6,12 @@ use std::{
 };
 
 use thiserror::Error;
+use weft_policy::http::Conditions;
 use weft_proxy_api::v1;
 
-use crate::model::{Backend, Destination, Endpoint, ServicePort, ServiceRef, Target, Trust, WorkloadRef};
+use crate::model::{
+    AppliedSplit, Backend, ConditionalSplit, Destination, Endpoint, ServicePort, ServiceRef, Target, Trust, WorkloadRef,
+};
 
 /// Source: RFC 1035 section 2.3.4.
 const LONGEST_HOST: usize = 255;
@@ -92,12 +95,35 @@ fn service(port: &ServicePort) -> v1::Service {
         name: Some(service_name(&port.service)),
         port: u32::from(port.port.get()),
         opaque: port.opaque,
-        split: port.split.as_ref().map(|applied| v1::Split {
-            namespace: applied.split.namespace.clone(),
-            name: applied.split.name.clone(),
-            generation: applied.generation,
-        }),
+        split: port.split.as_ref().map(split),
         backends: port.backends.iter().map(backend).collect(),
+        conditional: port.conditional.iter().map(conditional).collect(),
+    }
+}
+
+fn conditional(conditional: &ConditionalSplit) -> v1::ConditionalSplit {
+    v1::ConditionalSplit {
+        split: Some(split(&conditional.split)),
+        matches: conditional.matches.iter().map(http_match).collect(),
+        backends: conditional.backends.iter().map(backend).collect(),
+    }
+}
+
+fn http_match(conditions: &Conditions) -> v1::HttpMatch {
+    let header = |(name, regex): &(String, String)| v1::HeaderMatch { name: name.clone(), regex: regex.clone() };
+    v1::HttpMatch {
+        name: conditions.name.clone(),
+        path_regex: conditions.path_regex.clone(),
+        methods: conditions.methods.clone(),
+        headers: conditions.headers.iter().map(header).collect(),
+    }
+}
+
+fn split(applied: &AppliedSplit) -> v1::Split {
+    v1::Split {
+        namespace: applied.split.namespace.clone(),
+        name: applied.split.name.clone(),
+        generation: applied.generation,
     }
 }
 

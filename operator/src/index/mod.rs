@@ -1,6 +1,7 @@
 //! From watches on the API server to a `Snapshot` that is always up to date. One file per watched kind.
 
 mod endpoint_slice;
+mod http_route_group;
 mod pod;
 mod service;
 mod traffic_split;
@@ -16,7 +17,10 @@ use tokio::sync::watch as channel;
 use crate::model::Snapshot;
 
 pub use watch::{Kind, run};
-pub use {endpoint_slice::EndpointSlices, pod::Pods, service::Services, traffic_split::TrafficSplits};
+pub use {
+    endpoint_slice::EndpointSlices, http_route_group::HttpRouteGroups, pod::Pods, service::Services,
+    traffic_split::TrafficSplits,
+};
 
 /// The observed cluster, shared by those who watch it and those who compile from it.
 #[derive(Debug)]
@@ -42,7 +46,7 @@ impl Default for Index {
 
 impl Index {
     /// How many kinds are watched: all have to be listed before anything is compiled.
-    pub const KINDS: usize = 4;
+    pub const KINDS: usize = 5;
 
     /// Calls `read` with the cluster as it is now. Keep it short: changes wait for it.
     pub fn read<T>(&self, read: impl FnOnce(&Snapshot) -> T) -> T {

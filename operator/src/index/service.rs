@@ -11,6 +11,9 @@ use crate::model::{Port, Service, ServiceRef, Snapshot};
 /// Annotation of a Service: its ports whose protocol is not looked at, separated by commas.
 const OPAQUE_PORTS: &str = "weft.dev/opaque-ports";
 
+/// Type of a Service that is the name of a host elsewhere.
+const EXTERNAL_NAME: &str = "ExternalName";
+
 /// Services of all namespaces.
 #[derive(Debug)]
 pub enum Services {}
@@ -59,6 +62,7 @@ fn read(name: &ServiceRef, object: &core::Service) -> Service {
             .iter()
             .filter_map(|ip| ip.parse().ok())
             .collect(),
+        external: spec.and_then(|spec| spec.type_.as_deref()) == Some(EXTERNAL_NAME),
         ports: ports
             .iter()
             .filter(is_tcp)
@@ -102,12 +106,22 @@ mod tests {
         .unwrap();
         let key = Services::key(&object).unwrap();
         let service = read(&key, &object);
-        assert_eq!(service.cluster_ips.len(), 2);
+        assert_eq!((service.cluster_ips.len(), service.external), (2, false));
         assert_eq!(
             service.ports.iter().map(|port| (&*port.name, port.port.get())).collect::<Vec<_>>(),
             [("http", 80), ("rest", 90)]
         );
         assert_eq!(service.opaque_ports, Some(vec![9000, 9001]));
+    }
+
+    #[test]
+    fn a_service_may_be_a_host_elsewhere() {
+        let object: core::Service = serde_json::from_value(serde_json::json!({
+            "metadata": {"name": "web", "namespace": "shop"},
+            "spec": {"type": "ExternalName", "externalName": "example.org"},
+        }))
+        .unwrap();
+        assert!(read(&Services::key(&object).unwrap(), &object).external);
     }
 
     #[test]

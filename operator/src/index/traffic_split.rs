@@ -52,7 +52,7 @@ fn read(object: &TrafficSplit) -> Split {
         generation: object.metadata.generation.unwrap_or_default(),
         created: object.creation_timestamp().map_or(0, |time| time.0.as_second()),
         service: object.spec.service.clone(),
-        has_matches: object.spec.matches.as_ref().is_some_and(|matches| !matches.is_empty()),
+        matches: object.spec.matches.iter().flatten().map(|group| group.name.clone()).collect(),
         backends: object
             .spec
             .backends
@@ -78,12 +78,16 @@ mod tests {
     #[test]
     fn a_split_that_becomes_unreadable_leaves() {
         let mut snapshot = Snapshot::default();
-        let good = object(serde_json::json!({"service": "web", "backends": [{"service": "web-v1", "weight": 1}]}));
+        let good = object(serde_json::json!({
+            "service": "web",
+            "backends": [{"service": "web-v1", "weight": 1}],
+            "matches": [{"kind": "HTTPRouteGroup", "name": "insiders"}],
+        }));
         let key = TrafficSplits::key(&good).unwrap();
         assert!(TrafficSplits::apply(&mut snapshot, &key, &good));
         assert!(!TrafficSplits::apply(&mut snapshot, &key, &good), "nothing new");
         let split = &snapshot.splits[&key];
-        assert_eq!((split.generation, split.has_matches, &*split.backends[0].service), (3, false, "web-v1"));
+        assert_eq!((split.generation, &*split.matches[0], &*split.backends[0].service), (3, "insiders", "web-v1"));
 
         let bad = object(serde_json::json!({"service": "web", "backends": [{"service": "web-v1", "weight": "many"}]}));
         assert!(TrafficSplits::apply(&mut snapshot, &key, &bad));

@@ -2,7 +2,9 @@
 
 use std::{net::SocketAddr, num::NonZeroU16};
 
-use super::{PodRef, ServiceRef, SplitRef, WorkloadRef};
+use weft_policy::http::Conditions;
+
+use super::{GroupRef, PodRef, ServiceRef, SplitRef, WorkloadRef};
 
 /// What an application addresses: the key under which a sidecar asks.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,17 +42,52 @@ pub struct ServicePort {
     pub port: NonZeroU16,
     /// The protocol is not looked at.
     pub opaque: bool,
+    /// Splits of some requests only, in the order in which a request is compared with them.
+    pub conditional: Vec<ConditionalSplit>,
     /// The split that the backends come from.
     pub split: Option<AppliedSplit>,
+    /// For what goes by no conditional split: at least one, with at least one weight above zero.
+    pub backends: Vec<Backend>,
+}
+
+impl ServicePort {
+    /// Every split that is in force.
+    pub fn splits(&self) -> impl Iterator<Item = &AppliedSplit> {
+        self.conditional.iter().map(|conditional| &conditional.split).chain(&self.split)
+    }
+}
+
+/// A split of the requests that meet one of its matches.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConditionalSplit {
+    /// Which one.
+    pub split: AppliedSplit,
+    /// The matches of its route groups; none where no group can be used, and then it splits nothing.
+    pub matches: Vec<Conditions>,
     /// At least one, with at least one weight above zero.
     pub backends: Vec<Backend>,
 }
 
-/// The split that is in force for a Service.
+/// A split that is in force for a Service, as it and its route groups are now: whoever acknowledged this very one acts on them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AppliedSplit {
     /// Which one.
     pub split: SplitRef,
+    /// Its `metadata.uid`: one that was made anew counts its generations anew.
+    pub uid: String,
+    /// Its `metadata.generation`.
+    pub generation: i64,
+    /// The route groups that its matches come from.
+    pub groups: Vec<AppliedGroup>,
+}
+
+/// A route group whose matches a split uses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AppliedGroup {
+    /// Which one.
+    pub group: GroupRef,
+    /// Its `metadata.uid`.
+    pub uid: String,
     /// Its `metadata.generation`.
     pub generation: i64,
 }

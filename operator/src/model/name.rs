@@ -22,6 +22,15 @@ pub struct SplitRef {
     pub name: String,
 }
 
+/// An HTTPRouteGroup of the cluster.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct GroupRef {
+    /// Namespace of the group.
+    pub namespace: String,
+    /// Name of the group.
+    pub name: String,
+}
+
 /// A pod of the cluster.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PodRef {
@@ -108,6 +117,12 @@ impl fmt::Display for ServiceRef {
 }
 
 impl fmt::Display for SplitRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+impl fmt::Display for GroupRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.namespace, self.name)
     }

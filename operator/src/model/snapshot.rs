@@ -6,7 +6,7 @@ use std::{
     num::NonZeroU16,
 };
 
-use super::{PodRef, ServiceRef, SplitRef, WorkloadRef};
+use super::{GroupRef, PodRef, RouteGroup, ServiceRef, SplitRef, WorkloadRef};
 
 /// The observed cluster. The two indexes by address follow the maps they belong to.
 #[derive(Debug, Default)]
@@ -19,6 +19,8 @@ pub struct Snapshot {
     pub pods: BTreeMap<PodRef, Pod>,
     /// Every `TrafficSplit`.
     pub splits: BTreeMap<SplitRef, Split>,
+    /// Every HTTPRouteGroup.
+    pub route_groups: BTreeMap<GroupRef, RouteGroup>,
     /// Which Service has a cluster address.
     pub cluster_ips: HashMap<IpAddr, ServiceRef>,
     /// Which pod has an address of its own; pods on the host's network are not among them.
@@ -30,6 +32,8 @@ pub struct Snapshot {
 pub struct Service {
     /// Cluster addresses; none for a headless service.
     pub cluster_ips: Vec<IpAddr>,
+    /// It is the name of a host elsewhere, and has no endpoints of its own.
+    pub external: bool,
     /// TCP ports.
     pub ports: Vec<Port>,
     /// Ports that the annotation `weft.dev/opaque-ports` declares opaque; `None` where the defaults hold.
@@ -91,8 +95,8 @@ pub struct Split {
     pub created: i64,
     /// `spec.service` as written.
     pub service: String,
-    /// `spec.matches` has entries.
-    pub has_matches: bool,
+    /// Names of the route groups in `spec.matches`, as written. None: every request is split.
+    pub matches: Vec<String>,
     /// `spec.backends` as written.
     pub backends: Vec<SplitBackend>,
 }
@@ -171,7 +175,7 @@ mod tests {
 
     fn service(ips: &[&str]) -> Service {
         let cluster_ips = ips.iter().map(|ip| ip.parse().unwrap()).collect();
-        Service { cluster_ips, ports: Vec::new(), opaque_ports: None }
+        Service { cluster_ips, external: false, ports: Vec::new(), opaque_ports: None }
     }
 
     fn name(name: &str) -> ServiceRef {

@@ -7,7 +7,7 @@ use std::{
 
 use tokio::sync::watch;
 
-use crate::model::{AppliedSplit, Destination, PodRef, ServiceRef, Target};
+use crate::model::{AppliedSplit, Destination, PodRef, ServicePort, ServiceRef, Target};
 
 /// Names one stream for as long as the operator runs.
 pub type StreamId = u64;
@@ -17,7 +17,7 @@ pub type StreamId = u64;
 pub struct Progress {
     /// Sidecars that use the root.
     pub proxies: usize,
-    /// Those that acknowledged the split at this generation for every port of the root that they use.
+    /// Those that acknowledged the split, at this generation and with its route groups at theirs, for every port of the root that they use.
     pub acknowledged: usize,
     /// Those that refused what they were last sent, with their reason.
     pub refused: BTreeSet<(PodRef, String)>,
@@ -93,7 +93,7 @@ impl Ledger {
         self.note();
     }
 
-    /// How far the sidecars that use `root` have followed `split`.
+    /// How far the sidecars that use `root` have followed `split` with its route groups as they are in it.
     pub fn progress(&self, root: &ServiceRef, split: &AppliedSplit) -> Progress {
         let mut progress = Progress::default();
         for stream in self.locked().values() {
@@ -103,7 +103,8 @@ impl Ledger {
             }
             progress.proxies += 1;
             let follows = |entry: &Entry| {
-                entry.acknowledged.as_deref().and_then(|known| applied(known, root)) == Some(Some(split))
+                let known = entry.acknowledged.as_deref().and_then(|known| applied(known, root));
+                known.is_some_and(|port| port.splits().any(|known| known == split))
             };
             if of_root().all(follows) {
                 progress.acknowledged += 1;
@@ -123,10 +124,10 @@ impl Ledger {
     }
 }
 
-/// The split of a destination that is `root`; `None` when it is another Service or none.
-fn applied<'a>(destination: &'a Destination, root: &ServiceRef) -> Option<Option<&'a AppliedSplit>> {
+/// The port of `root` that a destination is; `None` when it is another Service's or none.
+fn applied<'a>(destination: &'a Destination, root: &ServiceRef) -> Option<&'a ServicePort> {
     match destination {
-        Destination::Service(port) if port.service == *root => Some(port.split.as_ref()),
+        Destination::Service(port) if port.service == *root => Some(port),
         Destination::Service(_) | Destination::Pod(_) | Destination::Unknown => None,
     }
 }
@@ -134,14 +135,21 @@ fn applied<'a>(destination: &'a Destination, root: &ServiceRef) -> Option<Option
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{ServicePort, SplitRef};
+    use crate::model::{AppliedGroup, ConditionalSplit, GroupRef, SplitRef};
 
     fn root() -> ServiceRef {
         ServiceRef { namespace: "shop".to_owned(), name: "web".to_owned() }
     }
 
     fn split(generation: i64) -> AppliedSplit {
-        AppliedSplit { split: SplitRef { namespace: "shop".to_owned(), name: "web".to_owned() }, generation }
+        let split = SplitRef { namespace: "shop".to_owned(), name: "web".to_owned() };
+        AppliedSplit { split, uid: "1".to_owned(), generation, groups: Vec::new() }
+    }
+
+    /// The same split, limited by a route group.
+    fn limited(uid: &str, generation: i64) -> AppliedSplit {
+        let group = GroupRef { namespace: "shop".to_owned(), name: "insiders".to_owned() };
+        AppliedSplit { groups: vec![AppliedGroup { group, uid: uid.to_owned(), generation }], ..split(1) }
     }
 
     fn target(port: u16) -> Target {
@@ -153,9 +161,20 @@ mod tests {
             service: root(),
             port: port.try_into().unwrap(),
             opaque: false,
+            conditional: Vec::new(),
             split: Some(split(generation)),
             backends: Vec::new(),
         }))
+    }
+
+    fn conditional(split: AppliedSplit) -> Arc<Destination> {
+        let conditional = ConditionalSplit { split, matches: Vec::new(), backends: Vec::new() };
+        let mut port = match Arc::unwrap_or_clone(at(80, 1)) {
+            Destination::Service(port) => port,
+            other => panic!("{other:?}"),
+        };
+        (port.conditional, port.split) = (vec![conditional], None);
+        Arc::new(Destination::Service(port))
     }
 
     fn pod(name: &str) -> PodRef {
@@ -187,6 +206,26 @@ mod tests {
         assert_eq!(counts(&ledger, 2), (1, 1, 0), "the other port is no longer used");
         ledger.close(1);
         assert_eq!(counts(&ledger, 2), (0, 0, 0), "gone");
+    }
+
+    #[test]
+    fn an_edited_route_group_is_followed_when_it_was_acknowledged_itself() {
+        let ledger = Ledger::default();
+        ledger.open(1, pod("a"));
+        ledger.sent(1, &target(80), 1, conditional(limited("g", 1)));
+        ledger.answered(1, &target(80), 1, None);
+        for (name, split, want) in [
+            ("as acknowledged", limited("g", 1), 1),
+            ("edited", limited("g", 2), 0),
+            ("made anew", limited("h", 1), 0),
+            ("gone", split(1), 0),
+        ] {
+            assert_eq!(ledger.progress(&root(), &split).acknowledged, want, "{name}");
+        }
+        ledger.sent(1, &target(80), 2, conditional(limited("g", 2)));
+        assert_eq!(ledger.progress(&root(), &limited("g", 2)).acknowledged, 0, "on its way");
+        ledger.answered(1, &target(80), 2, None);
+        assert_eq!(ledger.progress(&root(), &limited("g", 2)).acknowledged, 1, "taken");
     }
 
     #[test]

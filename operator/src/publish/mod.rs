@@ -111,6 +111,7 @@ mod tests {
     fn service(port: u16) -> Service {
         Service {
             cluster_ips: vec!["10.0.0.1".parse().unwrap()],
+            external: false,
             ports: vec![Port { name: String::new(), port: port.try_into().unwrap() }],
             opaque_ports: None,
         }

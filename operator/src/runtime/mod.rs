@@ -27,7 +27,7 @@ use crate::{
     discovery::{Authenticator, Certificates, Ledgers, Reports, Streams},
     https::{Clients, Server},
     identity::{self, Authorities, Counts, Keeper, Namespaces, Serving, Surroundings},
-    index::{self, EndpointSlices, Index, Pods, Services, TrafficSplits},
+    index::{self, EndpointSlices, HttpRouteGroups, Index, Pods, Services, TrafficSplits},
     publish::Publisher,
     status,
     traffic::{Ingest, Store},
@@ -84,6 +84,7 @@ pub async fn run(client: Client, options: Options, shutdown: CancellationToken) 
     watch::<EndpointSlices>(&mut parts, &client, &index, "watch of EndpointSlices");
     watch::<Pods>(&mut parts, &client, &index, "watch of Pods");
     watch::<TrafficSplits>(&mut parts, &client, &index, "watch of TrafficSplits");
+    watch::<HttpRouteGroups>(&mut parts, &client, &index, "watch of HTTPRouteGroups");
     parts.spawn("publisher", {
         let (publisher, shutdown) = (Arc::clone(&publisher), shutdown.clone());
         async move { publisher.run(shutdown).await }

@@ -13,13 +13,13 @@ use kube::{
     api::{Patch, PatchParams},
     runtime::events::{Event, EventType, Recorder, Reporter},
 };
-use smi_crds::{SmiStatus, split::v1alpha4::TrafficSplit};
+use smi_crds::{SmiStatus, specs::v1alpha4::HttpRouteGroup, split::v1alpha4::TrafficSplit};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::conditions::conditions;
 use crate::{
-    compile::{self, Finding, Mesh},
+    compile::{self, Finding, Judgement, Mesh},
     index::Index,
     model::{AppliedSplit, ServiceRef, Snapshot, Split, SplitRef},
     publish::{Ledger, Progress},
@@ -118,18 +118,17 @@ impl Splits {
 
     fn judge(&self) -> BTreeMap<SplitRef, Judged> {
         let judge = |snapshot: &Snapshot, name: &SplitRef, split: &Split| {
-            let (root, findings) = compile::judge(snapshot, &self.mesh, name);
+            let Judgement { root, applied, findings } = compile::judge(snapshot, &self.mesh, name);
             let progress = Progress::default();
             let judged = Judged { uid: split.uid.clone(), generation: split.generation, findings, progress };
-            (name.clone(), (root, judged))
+            (name.clone(), (root.zip(applied), judged))
         };
         let compiled: BTreeMap<_, _> = self
             .index
             .read(|snapshot| snapshot.splits.iter().map(|(name, split)| judge(snapshot, name, split)).collect());
         // Counted after the index is free again: its watches need it.
-        let count = |(name, (root, mut judged)): (SplitRef, (Option<ServiceRef>, Judged))| {
-            if let Some(root) = root.filter(|_| !judged.findings.iter().any(Finding::rejects)) {
-                let applied = AppliedSplit { split: name.clone(), generation: judged.generation };
+        let count = |(name, (in_force, mut judged)): (SplitRef, (Option<(ServiceRef, AppliedSplit)>, Judged))| {
+            if let Some((root, applied)) = in_force {
                 judged.progress = self.ledger.progress(&root, &applied);
             }
             (name, judged)
@@ -189,6 +188,15 @@ impl Splits {
             name: Some(backend.to_owned()),
             field_path: port.map(|port| format!("spec.ports[{port}]")),
             ..ObjectReference::default()
+        });
+        let secondary = secondary.or_else(|| {
+            finding.group().map(|group| ObjectReference {
+                api_version: Some(HttpRouteGroup::api_version(&()).into_owned()),
+                kind: Some(HttpRouteGroup::kind(&()).into_owned()),
+                namespace: Some(name.namespace.clone()),
+                name: Some(group.to_owned()),
+                ..ObjectReference::default()
+            })
         });
         let event = Event {
             type_: EventType::Warning,

@@ -8,7 +8,7 @@ use super::Admin;
 use crate::{
     discovery::Health,
     identity::{Credentials, Fingerprint, Renewals},
-    policy::{Entry, Policy, Seat, ServicePolicy, Standing, Workload},
+    policy::{Entry, Policy, Seat, ServicePolicy, Shares, Split, Standing, Workload},
 };
 
 /// All of it.
@@ -72,6 +72,23 @@ struct ServiceView {
     name: String,
     port: u16,
     opaque: bool,
+    /// Splits of some requests only, in the order in which a request is compared with them.
+    conditional: Vec<ConditionalView>,
+    /// What goes by none of them.
+    #[serde(flatten)]
+    rest: SharesView,
+}
+
+#[derive(Debug, Serialize)]
+struct ConditionalView {
+    /// Names of the matches.
+    matches: Vec<String>,
+    #[serde(flatten)]
+    shares: SharesView,
+}
+
+#[derive(Debug, Serialize)]
+struct SharesView {
     split: Option<SplitView>,
     /// Turns taken since names or weights last changed.
     turns: u64,
@@ -168,23 +185,34 @@ impl TargetView {
 
 impl ServiceView {
     fn of(service: &ServicePolicy) -> Self {
-        let backends = service.backends.iter().map(|backend| BackendView {
-            name: backend.name.to_string(),
-            weight: backend.weight,
-            endpoints: backend.seats.iter().map(|seat| EndpointView::of(seat)).collect(),
+        let conditional = service.conditional.iter().map(|conditional| ConditionalView {
+            matches: conditional.matches.iter().map(|one| one.name().to_owned()).collect(),
+            shares: SharesView::of(&conditional.shares),
         });
         Self {
             name: service.name.to_string(),
             port: service.port.get(),
             opaque: service.opaque,
-            split: service.split.as_ref().map(|split| SplitView {
-                namespace: split.namespace.to_string(),
-                name: split.name.to_string(),
-                generation: split.generation,
-            }),
-            turns: service.turns(),
-            backends: backends.collect(),
+            conditional: conditional.collect(),
+            rest: SharesView::of(&service.rest),
         }
+    }
+}
+
+impl SharesView {
+    fn of(shares: &Shares) -> Self {
+        let backends = shares.backends.iter().map(|backend| BackendView {
+            name: backend.name.to_string(),
+            weight: backend.weight,
+            endpoints: backend.seats.iter().map(|seat| EndpointView::of(seat)).collect(),
+        });
+        Self { split: shares.split.as_ref().map(SplitView::of), turns: shares.turns(), backends: backends.collect() }
+    }
+}
+
+impl SplitView {
+    fn of(split: &Split) -> Self {
+        Self { namespace: split.namespace.to_string(), name: split.name.to_string(), generation: split.generation }
     }
 }
 

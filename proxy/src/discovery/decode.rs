@@ -1,5 +1,7 @@
 //! From the wire to own types. One part that cannot be read refuses the whole message.
 
+mod shares;
+
 use std::{
     net::{IpAddr, SocketAddr},
     num::NonZeroU16,
@@ -8,11 +10,10 @@ use std::{
 };
 
 use thiserror::Error;
-use weft_policy::{
-    identity::{InvalidId, SpiffeId},
-    split::InvalidWeights,
-};
+use weft_policy::identity::{InvalidId, SpiffeId};
 use weft_proxy_api::v1;
+
+pub(crate) use self::shares::{InvalidConditional, InvalidShares};
 
 use crate::policy::{Backend, Destination, Endpoint, Identity, PodPort, Service, ServiceName, Split, Target, Workload};
 
@@ -72,12 +73,10 @@ pub(crate) enum InvalidService {
     Name(#[from] InvalidName),
     #[error(transparent)]
     Port(#[from] InvalidPort),
-    #[error("it has no backends")]
-    NoBackends,
-    #[error("backend {position}: {error}")]
-    Backend { position: usize, error: InvalidBackend },
     #[error(transparent)]
-    Weights(#[from] InvalidWeights),
+    Shares(#[from] InvalidShares),
+    #[error("conditional split {position}: {error}")]
+    Conditional { position: usize, error: InvalidConditional },
 }
 
 /// Why a backend cannot be read.
@@ -223,21 +222,17 @@ impl TryFrom<v1::Service> for Service {
     type Error = InvalidService;
 
     fn try_from(wire: v1::Service) -> Result<Self, InvalidService> {
-        let backend = |(position, backend): (usize, v1::Backend)| {
-            backend.try_into().map_err(|error| InvalidService::Backend { position, error })
+        let conditional = |(position, split): (usize, v1::ConditionalSplit)| {
+            split.try_into().map_err(|error| InvalidService::Conditional { position, error })
         };
-        let service = Self {
+        Ok(Self {
             name: wire.name.ok_or(InvalidService::NoName)?.try_into()?,
             port: port(wire.port)?,
             opaque: wire.opaque,
             split: wire.split.map(Split::try_from).transpose()?,
-            backends: wire.backends.into_iter().enumerate().map(backend).collect::<Result<_, _>>()?,
-        };
-        if service.backends.is_empty() {
-            return Err(InvalidService::NoBackends);
-        }
-        weft_policy::split::Schedule::new(service.backends.iter().map(|backend| backend.weight))?;
-        Ok(service)
+            backends: shares::backends(wire.backends)?,
+            conditional: wire.conditional.into_iter().enumerate().map(conditional).collect::<Result<_, _>>()?,
+        })
     }
 }
 

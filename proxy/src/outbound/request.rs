@@ -1,7 +1,10 @@
 //! The phases before a request is sent: is it one, and where does it go.
 
-use http::header;
-use pingora::{Error, ErrorType, Result, proxy::Session};
+use std::num::NonZeroU16;
+
+use http::{HeaderValue, header};
+use pingora::{Error, ErrorType, Result, http::RequestHeader, proxy::Session};
+use weft_policy::http::Request;
 
 use super::{connection::Connection, context::Context, route::Route};
 use crate::{
@@ -31,18 +34,29 @@ pub(crate) async fn route(store: &Store, session: &Session, ctx: &mut Context) -
         policy = Some(named);
     }
     ctx.port = connection.destination.port();
-    ctx.route = Some(Route::by(policy.as_ref(), connection.destination));
+    let header = session.req_header();
+    let request = Request::new(&header.method, path(header), authority(header), &header.headers);
+    ctx.route = Some(Route::by(policy.as_ref(), connection.destination, Some(&request)));
     Ok(())
+}
+
+/// The path as it goes on from here, maybe with its query.
+fn path(request: &RequestHeader) -> &[u8] {
+    if request.raw_path_is_utf8() { request.uri.path().as_bytes() } else { request.raw_path() }
+}
+
+/// What the request is addressed to.
+fn authority(request: &RequestHeader) -> Option<&[u8]> {
+    match request.uri.authority() {
+        Some(authority) => Some(authority.as_str().as_bytes()),
+        None => request.headers.get(header::HOST).map(HeaderValue::as_bytes),
+    }
 }
 
 /// The Service that the request's authority names, if it does.
 async fn by_authority(store: &Store, session: &Session, connection: &Connection) -> Option<Policy> {
-    let request = session.req_header();
-    let authority = match request.uri.authority() {
-        Some(authority) => authority.as_str(),
-        None => request.headers.get(header::HOST)?.to_str().ok()?,
-    };
-    let target = Target::of_authority(authority)?;
+    let authority = std::str::from_utf8(authority(session.req_header())?).ok()?;
+    let target = Target::of_authority(authority, NonZeroU16::new(connection.destination.port())?)?;
     if let Target::Authority { host, .. } = &target {
         weft_policy::root::resolve(host, &connection.names.namespace, &connection.names.cluster_domain)?;
     }

@@ -2,10 +2,12 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
+use weft_policy::http::Request;
+
 use super::connection::Names;
 use crate::{
     identity::{Credentials, Reason},
-    policy::{Identity, Policy, Seat, ServicePolicy, live::Load},
+    policy::{Choice, Identity, Policy, Seat, ServicePolicy, live::Load},
     traffic::{Direction, Edge, EdgeKey, Registry},
     upstream::{Mesh, Transport, least_loaded},
 };
@@ -17,8 +19,8 @@ pub(crate) enum Route {
     Backend {
         /// The Service that was addressed.
         service: Arc<ServicePolicy>,
-        /// Index of the backend.
-        backend: usize,
+        /// Its split and backend.
+        choice: Choice,
     },
     /// To the pod that was addressed.
     Pod(Arc<Seat>),
@@ -27,10 +29,13 @@ pub(crate) enum Route {
 }
 
 impl Route {
-    /// The route by what is known about the destination; takes a turn if that is a Service.
-    pub(crate) fn by(policy: Option<&Policy>, destination: SocketAddr) -> Self {
+    /// The route by what is known about the destination; takes a turn if that is a Service. There is no `request` where the
+    /// connection is not looked into.
+    pub(crate) fn by(policy: Option<&Policy>, destination: SocketAddr, request: Option<&Request<'_>>) -> Self {
         match policy {
-            Some(Policy::Service(service)) => Self::Backend { backend: service.take_turn(), service: service.clone() },
+            Some(Policy::Service(service)) => {
+                Self::Backend { choice: service.choose(request), service: service.clone() }
+            }
             Some(Policy::Pod(pod)) => Self::Pod(pod.seat.clone()),
             Some(Policy::Unknown) | None => Self::Through(destination),
         }
@@ -39,8 +44,9 @@ impl Route {
     /// The next endpoint to try, after those in `tried`.
     pub(crate) fn next(&self, tried: &[SocketAddr]) -> Option<Hop> {
         match self {
-            Self::Backend { service, backend } => {
-                least_loaded(&service.backends.get(*backend)?.seats, tried).cloned().map(Hop::Seat)
+            Self::Backend { service, choice } => {
+                let (_, backend) = service.chosen(*choice);
+                least_loaded(&backend?.seats, tried).cloned().map(Hop::Seat)
             }
             Self::Pod(seat) => (!tried.contains(&seat.endpoint.address)).then(|| Hop::Seat(seat.clone())),
             Self::Through(address) => (!tried.contains(address)).then_some(Hop::Address(*address)),
@@ -65,13 +71,16 @@ impl Route {
             base.peer_pod = pod.clone();
         }
         match self {
-            Self::Backend { service, backend } => EdgeKey {
-                root: Some(service.name.clone()),
-                split: service.split.as_ref().map(|split| (split.namespace.clone(), split.name.clone())),
-                backend: service.backends.get(*backend).map(|backend| backend.name.clone()),
-                port: service.port.get(),
-                ..base
-            },
+            Self::Backend { service, choice } => {
+                let (split, backend) = service.chosen(*choice);
+                EdgeKey {
+                    root: Some(service.name.clone()),
+                    split: split.map(|split| (split.namespace.clone(), split.name.clone())),
+                    backend: backend.map(|backend| backend.name.clone()),
+                    port: service.port.get(),
+                    ..base
+                }
+            }
             Self::Pod(_) | Self::Through(_) => base,
         }
     }

@@ -25,7 +25,7 @@ pub(crate) async fn forward(
     destination: SocketAddr,
     policy: Option<&Policy>,
 ) {
-    let route = Route::by(policy, destination);
+    let route = Route::by(policy, destination, None);
     let mut tried = Vec::new();
     while let Some(hop) = route.next(&tried).filter(|_| tried.len() < MAX_ATTEMPTS) {
         let _occupied = match &hop {

@@ -2,7 +2,7 @@
 
 use std::{fmt, net::SocketAddr, num::NonZeroU16, sync::Arc};
 
-use weft_policy::identity::SpiffeId;
+use weft_policy::{http::Match, identity::SpiffeId};
 
 /// Where the traffic to one target goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,8 +51,20 @@ pub(crate) struct Service {
     pub(crate) port: NonZeroU16,
     /// The protocol is not looked at.
     pub(crate) opaque: bool,
+    /// Splits of some requests only, in the order in which a request is compared with them.
+    pub(crate) conditional: Vec<ConditionalSplit>,
     /// The split whose weights the backends have.
     pub(crate) split: Option<Split>,
+    /// At least one, and not all of weight 0.
+    pub(crate) backends: Vec<Backend>,
+}
+
+/// A split of the requests that meet one of its matches.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ConditionalSplit {
+    pub(crate) split: Split,
+    /// None: no request is meant.
+    pub(crate) matches: Vec<Match>,
     /// At least one, and not all of weight 0.
     pub(crate) backends: Vec<Backend>,
 }

@@ -1,9 +1,8 @@
-//! Destinations in use: whose turn it is, how busy each endpoint is, and how well.
+//! Destinations in use: how busy each endpoint is, and how well.
 
 use std::{
     collections::HashMap,
     net::SocketAddr,
-    num::NonZeroU16,
     sync::{
         Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
@@ -11,13 +10,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use weft_policy::split::{InvalidWeights, Schedule};
+use weft_policy::split::InvalidWeights;
 
 use super::{
-    Backend, Destination, Endpoint, Service, ServiceName, Split,
+    Destination, Endpoint, ServicePolicy,
     outlier::{Record, Standing},
 };
-use crate::{traffic::Edge, upstream::chance};
+use crate::traffic::Edge;
 
 /// Where the traffic to one target goes, ready to be asked on every request.
 #[derive(Debug, Clone)]
@@ -28,25 +27,6 @@ pub(crate) enum Policy {
     Pod(Arc<PodPolicy>),
     /// Passed through untouched.
     Unknown,
-}
-
-/// A port of a Service: its backends, their endpoints and whose turn it is.
-#[derive(Debug)]
-pub(crate) struct ServicePolicy {
-    pub(crate) name: ServiceName,
-    pub(crate) port: NonZeroU16,
-    pub(crate) opaque: bool,
-    pub(crate) split: Option<Split>,
-    pub(crate) backends: Vec<LiveBackend>,
-    rota: Arc<Rota>,
-}
-
-/// A backend and its endpoints.
-#[derive(Debug)]
-pub(crate) struct LiveBackend {
-    pub(crate) name: ServiceName,
-    pub(crate) weight: u64,
-    pub(crate) seats: Vec<Arc<Seat>>,
 }
 
 /// A port of a pod that the application addressed by itself.
@@ -84,22 +64,6 @@ pub(crate) struct Load {
 /// One of the requests that an endpoint is busy with, until dropped.
 #[derive(Debug)]
 pub(crate) struct Occupied(Arc<Load>);
-
-/// The order of the backends, and the next turn of all threads.
-#[derive(Debug)]
-struct Rota {
-    schedule: Schedule,
-    /// The first turn. A random one, so that many proxies with few requests each have the weights hold together as well.
-    start: u64,
-    turn: AtomicU64,
-}
-
-impl Rota {
-    fn new(schedule: Schedule) -> Self {
-        let start = chance::next() % schedule.period();
-        Self { schedule, start, turn: AtomicU64::new(start) }
-    }
-}
 
 impl Load {
     /// Counts one more until the answer is dropped.
@@ -172,46 +136,8 @@ impl Drop for Occupied {
     }
 }
 
-impl ServicePolicy {
-    /// Takes the next turn and says which backend has it.
-    pub(crate) fn take_turn(&self) -> usize {
-        self.rota.schedule.pick(self.rota.turn.fetch_add(1, Ordering::Relaxed))
-    }
-
-    /// Turns taken since names or weights last changed.
-    pub(crate) fn turns(&self) -> u64 {
-        self.rota.turn.load(Ordering::Relaxed).wrapping_sub(self.rota.start)
-    }
-
-    fn new(service: Service, previous: Option<&Policy>) -> Result<Self, InvalidWeights> {
-        let rota = match previous {
-            Some(Policy::Service(before)) if before.has_weights_of(&service.backends) => before.rota.clone(),
-            _ => {
-                let schedule = Schedule::new(service.backends.iter().map(|backend| backend.weight))?;
-                Arc::new(Rota::new(schedule))
-            }
-        };
-        let loads = previous.map(Policy::loads).unwrap_or_default();
-        let backends = service.backends.into_iter().map(|backend| LiveBackend::new(backend, &loads)).collect();
-        let Service { name, port, opaque, split, .. } = service;
-        Ok(Self { name, port, opaque, split, backends, rota })
-    }
-
-    fn has_weights_of(&self, backends: &[Backend]) -> bool {
-        let mine = self.backends.iter().map(|backend| (&backend.name, backend.weight));
-        mine.eq(backends.iter().map(|backend| (&backend.name, backend.weight)))
-    }
-}
-
-impl LiveBackend {
-    fn new(backend: Backend, loads: &HashMap<SocketAddr, Arc<Load>>) -> Self {
-        let seats = backend.endpoints.into_iter().map(|endpoint| Seat::new(endpoint, loads)).collect();
-        Self { name: backend.name, weight: backend.weight, seats }
-    }
-}
-
 impl Seat {
-    fn new(endpoint: Endpoint, loads: &HashMap<SocketAddr, Arc<Load>>) -> Arc<Self> {
+    pub(super) fn new(endpoint: Endpoint, loads: &HashMap<SocketAddr, Arc<Load>>) -> Arc<Self> {
         let load = loads.get(&endpoint.address).cloned().unwrap_or_default();
         Arc::new(Self { endpoint, load, edge: OnceLock::new() })
     }
@@ -221,10 +147,16 @@ impl Policy {
     /// Brings `destination` into use in place of `previous`. What is in flight stays counted, and turns go on where names and
     /// weights did not change.
     pub(crate) fn new(destination: Destination, previous: Option<&Self>) -> Result<Self, InvalidWeights> {
+        let loads = previous.map(Self::loads).unwrap_or_default();
         Ok(match destination {
-            Destination::Service(service) => Self::Service(Arc::new(ServicePolicy::new(service, previous)?)),
+            Destination::Service(service) => {
+                let before = match previous {
+                    Some(Self::Service(before)) => Some(&**before),
+                    Some(Self::Pod(_) | Self::Unknown) | None => None,
+                };
+                Self::Service(Arc::new(ServicePolicy::new(service, before, &loads)?))
+            }
             Destination::Pod(pod) => {
-                let loads = previous.map(Self::loads).unwrap_or_default();
                 let seat = Seat::new(pod.endpoint, &loads);
                 Self::Pod(Arc::new(PodPolicy { seat, opaque: pod.opaque, by_authority: pod.by_authority }))
             }
@@ -236,7 +168,8 @@ impl Policy {
         let of = |seat: &Arc<Seat>| (seat.endpoint.address, seat.load.clone());
         match self {
             Self::Service(service) => {
-                service.backends.iter().flat_map(|backend| backend.seats.iter().map(of)).collect()
+                let backends = service.all_shares().flat_map(|shares| &shares.backends);
+                backends.flat_map(|backend| backend.seats.iter().map(of)).collect()
             }
             Self::Pod(pod) => HashMap::from([of(&pod.seat)]),
             Self::Unknown => HashMap::new(),

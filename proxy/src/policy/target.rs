@@ -11,7 +11,7 @@ pub(crate) enum Target {
     Authority {
         /// Lower case, without port and without trailing dot.
         host: String,
-        /// 80 when the request named none.
+        /// That of the connection when the request named none.
         port: NonZeroU16,
     },
 }
@@ -26,12 +26,12 @@ impl fmt::Display for Target {
 }
 
 impl Target {
-    /// The target that `authority` (`host`, `host:port`, `[v6]:port`) of a request means; `None` when it is an address or no
-    /// authority at all, since those are not names of Services.
-    pub(crate) fn of_authority(authority: &str) -> Option<Self> {
+    /// The target that `authority` (`host`, `host:port`, `[v6]:port`) of a request on a connection to `port` means; `None` when
+    /// it is an address or no authority at all, since those are not names of Services.
+    pub(crate) fn of_authority(authority: &str, port: NonZeroU16) -> Option<Self> {
         let (host, port) = match authority.rsplit_once(':') {
             Some((host, port)) => (host, port.parse().ok()?),
-            None => (authority, NonZeroU16::new(80)?),
+            None => (authority, port),
         };
         let host = host.strip_suffix('.').unwrap_or(host);
         let is_name = host.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'))

@@ -26,6 +26,7 @@ fn service(backends: &[(&str, u64, &[&str])]) -> Destination {
         name: name("web"),
         port: NonZeroU16::new(80).unwrap(),
         opaque: false,
+        conditional: Vec::new(),
         split: None,
         backends: backends.collect(),
     })
@@ -60,10 +61,10 @@ fn turns_go_on_unless_names_or_weights_change() {
         let (store, _requests, _connected) = store();
         store.entry(&target());
         store.apply(STREAM, 1, &target(), service(&before)).unwrap();
-        in_force(&store).take_turn();
-        in_force(&store).take_turn();
+        in_force(&store).rest.take_turn();
+        in_force(&store).rest.take_turn();
         store.apply(STREAM, 2, &target(), service(&after)).unwrap();
-        assert_eq!(in_force(&store).turns(), want, "{case}");
+        assert_eq!(in_force(&store).rest.turns(), want, "{case}");
     }
 }
 
@@ -76,7 +77,7 @@ fn proxies_start_at_different_turns_and_each_follows_the_weights() {
         store.entry(&target());
         store.apply(STREAM, 1, &target(), service(&backends)).unwrap();
         let service = in_force(&store);
-        let turns: Vec<usize> = (0..10).map(|_| service.take_turn()).collect();
+        let turns: Vec<usize> = (0..10).map(|_| service.rest.take_turn()).collect();
         assert_eq!(turns.iter().filter(|backend| **backend == 1).count(), 1, "{turns:?}");
         first_turns[turns[0]] += 1;
     }
@@ -88,10 +89,10 @@ fn load_stays_with_its_endpoint() {
     let (store, _requests, _connected) = store();
     store.entry(&target());
     store.apply(STREAM, 1, &target(), service(&[("v1", 1, &["10.1.0.1:80", "10.1.0.2:80"])])).unwrap();
-    let busy = in_force(&store).backends[0].seats[1].load.occupy();
+    let busy = in_force(&store).rest.backends[0].seats[1].load.occupy();
     store.apply(STREAM, 2, &target(), service(&[("v2", 1, &["10.1.0.2:80", "10.1.0.3:80"])])).unwrap();
     let loads = |service: &ServicePolicy| -> Vec<u32> {
-        service.backends[0].seats.iter().map(|seat| seat.load.get()).collect()
+        service.rest.backends[0].seats.iter().map(|seat| seat.load.get()).collect()
     };
     assert_eq!(loads(&in_force(&store)), [1, 0]);
     drop(busy);
@@ -111,7 +112,7 @@ fn versions_never_go_back_on_one_stream() {
         store.entry(&target());
         store.apply(first.0, first.1, &target(), service(&[("v1", 1, &[])])).unwrap();
         let got = store.apply(second.0, second.1, &target(), service(&[("v2", 1, &[])])).unwrap();
-        let serving = in_force(&store).backends[0].name.name.to_string();
+        let serving = in_force(&store).rest.backends[0].name.name.to_string();
         assert_eq!(serving, if want == Applied::Taken { "v2" } else { "v1" }, "{case}");
         assert_eq!(got, want, "{case}");
     }
@@ -183,9 +184,9 @@ async fn the_first_answer_ends_the_wait() {
 #[test]
 fn an_authority_names_a_host_and_a_port() {
     for (authority, want) in [
-        ("web", Some("web:80")),
+        ("web", Some("web:8000")),
         ("web:8080", Some("web:8080")),
-        ("Web.Shop.", Some("web.shop:80")),
+        ("Web.Shop.", Some("web.shop:8000")),
         ("web.shop.svc:1", Some("web.shop.svc:1")),
         ("10.0.0.1", None),
         ("10.0.0.1:80", None),
@@ -197,7 +198,7 @@ fn an_authority_names_a_host_and_a_port() {
         ("", None),
         (":80", None),
     ] {
-        let got = Target::of_authority(authority).map(|target| target.to_string());
+        let got = Target::of_authority(authority, NonZeroU16::new(8000).unwrap()).map(|target| target.to_string());
         assert_eq!(got.as_deref(), want, "{authority:?}");
     }
 }

@@ -62,6 +62,7 @@ impl Script {
             opaque: false,
             split: None,
             backends: backends.collect(),
+            conditional: Vec::new(),
         })
     }
 }

@@ -64,7 +64,7 @@ pub struct Authority {
     /// Lower case, without port and without trailing dot.
     #[prost(string, tag = "1")]
     pub host: ::prost::alloc::string::String,
-    /// 1 to 65535; 80 when the request named none.
+    /// 1 to 65535; that of the connection when the request named none.
     #[prost(uint32, tag = "2")]
     pub port: u32,
 }
@@ -209,6 +209,47 @@ pub struct Service {
     /// At least one. Without a split the one backend is the Service itself. The sum of the weights is at least 1.
     #[prost(message, repeated, tag = "5")]
     pub backends: ::prost::alloc::vec::Vec<Backend>,
+    /// Splits of some requests only. Each request is asked in this order and goes the way of the first that it matches; the rest,
+    /// and every connection that is not looked into, goes by `split` and `backends`.
+    #[prost(message, repeated, tag = "6")]
+    pub conditional: ::prost::alloc::vec::Vec<ConditionalSplit>,
+}
+/// A split of the requests that meet one of its matches.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ConditionalSplit {
+    #[prost(message, optional, tag = "1")]
+    pub split: ::core::option::Option<Split>,
+    /// Empty: no request is meant.
+    #[prost(message, repeated, tag = "2")]
+    pub matches: ::prost::alloc::vec::Vec<HttpMatch>,
+    /// As in Service. Where the split has no weight above 0 the one backend is the Service itself.
+    #[prost(message, repeated, tag = "3")]
+    pub backends: ::prost::alloc::vec::Vec<Backend>,
+}
+/// Conditions on a request, all of which must hold. None: every request.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct HttpMatch {
+    /// For messages only.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// In RE2 syntax, anchored at the start, for the normalised path without query. Absent: any path.
+    #[prost(string, optional, tag = "2")]
+    pub path_regex: ::core::option::Option<::prost::alloc::string::String>,
+    /// Empty, or "*" among them: any method.
+    #[prost(string, repeated, tag = "3")]
+    pub methods: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// A name may stand here more than once.
+    #[prost(message, repeated, tag = "4")]
+    pub headers: ::prost::alloc::vec::Vec<HeaderMatch>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct HeaderMatch {
+    /// In any case; "host" is the authority.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// In RE2 syntax, for the whole value.
+    #[prost(string, tag = "2")]
+    pub regex: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Split {

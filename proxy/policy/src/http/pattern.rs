@@ -21,8 +21,10 @@ use thiserror::Error;
 
 /// Longest pattern in bytes.
 pub const MAX_PATTERN_BYTES: usize = 4096;
-/// Largest program that a pattern may become, in bytes: about a thousand states, such as of `[a-z]{1,1000}`.
-pub const MAX_COMPILED_BYTES: usize = 64 * 1024;
+/// Largest program that a pattern may become, in bytes: `[a-z]{1,1000}`, with the largest count that RE2 takes, is within it.
+pub const MAX_COMPILED_BYTES: usize = 256 * 1024;
+/// Largest table that a pattern may get besides, to be matched sooner, in bytes.
+const MAX_TABLE_BYTES: usize = 64 * 1024;
 /// Deepest nesting of groups and repetitions.
 const MAX_NESTING: u32 = 100;
 
@@ -125,8 +127,8 @@ impl Pattern {
             .utf8_empty(false)
             .which_captures(WhichCaptures::None)
             .nfa_size_limit(Some(MAX_COMPILED_BYTES))
-            .onepass_size_limit(Some(MAX_COMPILED_BYTES))
-            .hybrid_cache_capacity(4 * MAX_COMPILED_BYTES);
+            .onepass_size_limit(Some(MAX_TABLE_BYTES))
+            .hybrid_cache_capacity(MAX_COMPILED_BYTES);
         let compiled = Regex::builder().configure(bounds).build_from_hir(&hir);
         compiled.map(Self).map_err(|error: BuildError| match error.size_limit() {
             Some(_) => InvalidPattern::TooLarge { pattern: pattern.to_owned() },
@@ -290,9 +292,13 @@ mod tests {
             ("flag", "(?x)a # b", "the flags are i, m, s and U, at character 3"),
             ("flag of a group", "(?u:a)", "the flags are i, m, s and U, at character 3"),
             ("word", r"\<a", "the word boundaries are \\b and \\B, at character 1"),
-            ("large", "(a{1000}){1000}", "compiles to more than 65536 bytes; use smaller repetition counts"),
-            ("larger", "((a{1000}){1000}){1000}", "compiles to more than 65536 bytes; use smaller repetition counts"),
-            ("deep", &"(".repeat(200), "exceed the maximum number of nested parentheses/brackets (100)"),
+            ("large", "(a{1000}){1000}", "compiles to more than 262144 bytes; use smaller repetition counts"),
+            ("larger", "((a{1000}){1000}){1000}", "compiles to more than 262144 bytes; use smaller repetition counts"),
+            (
+                "deep",
+                &["(".repeat(200), ")".repeat(200)].concat(),
+                "exceed the maximum number of nested parentheses/brackets (100)",
+            ),
             ("long", &long, "the pattern has 4097 bytes, and at most 4096 are taken; write a shorter one"),
         ];
         for (name, pattern, want) in cases {

@@ -102,10 +102,10 @@ pub enum Unmet<'a> {
     Header(&'a str),
 }
 
-/// A match that is ready to be compared with requests.
+/// A match that is ready to be compared with requests. Two are equal when their conditions are.
 #[derive(Debug, Clone)]
 pub struct Match {
-    name: String,
+    conditions: Conditions,
     path: Option<Pattern>,
     /// Empty: any.
     methods: Vec<Method>,
@@ -149,7 +149,7 @@ impl Match {
             })
         });
         Ok(Self {
-            name: name.clone(),
+            conditions: conditions.clone(),
             path: path.transpose()?,
             methods: methods.collect::<Result<_, _>>()?,
             authority,
@@ -160,7 +160,13 @@ impl Match {
     /// Name of the match.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.name
+        &self.conditions.name
+    }
+
+    /// What it was made of.
+    #[must_use]
+    pub fn conditions(&self) -> &Conditions {
+        &self.conditions
     }
 
     /// Whether `request` meets every condition.
@@ -199,6 +205,14 @@ impl Match {
         Ok(())
     }
 }
+
+impl PartialEq for Match {
+    fn eq(&self, other: &Self) -> bool {
+        self.conditions == other.conditions
+    }
+}
+
+impl Eq for Match {}
 
 fn read_method(text: &str) -> Result<Method, MethodProblem> {
     if text.bytes().any(|byte| byte.is_ascii_lowercase()) {

@@ -30,7 +30,21 @@ fn backend() -> v1::Backend {
 
 fn service() -> v1::Service {
     let split = v1::Split { namespace: "shop".to_owned(), name: "canary".to_owned(), generation: 3 };
-    v1::Service { name: Some(name("web")), port: 80, opaque: false, split: Some(split), backends: vec![backend()] }
+    let one =
+        v1::HttpMatch { name: "insiders".to_owned(), path_regex: Some("/a".to_owned()), ..v1::HttpMatch::default() };
+    let conditional = v1::ConditionalSplit {
+        split: Some(v1::Split { name: "insiders".to_owned(), ..split.clone() }),
+        matches: vec![one],
+        backends: vec![backend()],
+    };
+    v1::Service {
+        name: Some(name("web")),
+        port: 80,
+        opaque: false,
+        split: Some(split),
+        backends: vec![backend()],
+        conditional: vec![conditional],
+    }
 }
 
 fn decode_service(change: impl FnOnce(&mut v1::Service)) -> Result<Destination, InvalidUpdate> {
@@ -50,6 +64,8 @@ fn reads_what_is_right() {
     let Ok(Destination::Service(service)) = decode_service(|_| {}) else { panic!("refused") };
     assert_eq!((service.name.to_string(), service.port.get()), ("shop/web".to_owned(), 80));
     assert_eq!(service.split.map(|split| split.generation), Some(3));
+    assert_eq!(service.conditional[0].matches[0].name(), "insiders");
+    assert!(decode_service(|service| service.conditional[0].matches.clear()).is_ok(), "splits nothing");
     let endpoint = &service.backends[0].endpoints[0];
     assert_eq!(endpoint.address.to_string(), "10.1.0.1:8080");
     assert_eq!(endpoint.workload.as_ref().map(|workload| &*workload.kind), Some("Deployment"));
@@ -98,6 +114,28 @@ fn refuses_the_whole_update_for_one_wrong_part() {
             "identity without a sidecar",
             decode_endpoint(|e| e.meshed = false),
             "service: backend 0: endpoint 1: it has the identity \"spiffe://cluster.local/ns/shop/sa/web\" but no sidecar",
+        ),
+        (
+            "conditional split without a name",
+            decode_service(|s| s.conditional[0].split = None),
+            "service: conditional split 0: it has no name",
+        ),
+        (
+            "conditional split without backends",
+            decode_service(|s| s.conditional[0].backends.clear()),
+            "service: conditional split 0: it has no backends",
+        ),
+        (
+            "pattern",
+            decode_service(|s| s.conditional[0].matches[0].path_regex = Some("/(".to_owned())),
+            "service: conditional split 0: match \"insiders\": pathRegex: \"/(\" is no regular expression in RE2 syntax: \
+             unclosed group, at character 2",
+        ),
+        (
+            "method",
+            decode_service(|s| s.conditional[0].matches[0].methods.push("get".to_owned())),
+            "service: conditional split 0: match \"insiders\": methods: \"get\" is no method, because methods are written \
+             in upper case; write one such as GET, or \"*\" for any",
         ),
         ("no address", decode_endpoint(|e| e.address = None), "service: backend 0: endpoint 1: it has no address"),
         (

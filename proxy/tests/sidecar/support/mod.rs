@@ -231,5 +231,6 @@ pub(crate) fn service(backends: &[(&str, u64, Vec<v1::Endpoint>)]) -> v1::update
         opaque: false,
         split: Some(v1::Split { namespace: "shop".to_owned(), name: "canary".to_owned(), generation: 1 }),
         backends: backends.collect(),
+        conditional: Vec::new(),
     })
 }

@@ -203,7 +203,7 @@ fn an_invalid_match_is_refused_with_field_and_fix() {
         (
             "size",
             on_headers(&[("host", "(a{999}){999}")]),
-            r#"match "m": headers.host: "(a{999}){999}" compiles to more than 65536 bytes; use smaller repetition counts"#,
+            r#"match "m": headers.host: "(a{999}){999}" compiles to more than 262144 bytes; use smaller repetition counts"#,
         ),
         (
             "header name",

@@ -1,0 +1,94 @@
+//! An HTTPRouteGroup, and whether it can be compared with requests.
+
+use std::collections::HashSet;
+
+use thiserror::Error;
+use weft_policy::http::{Conditions, InvalidMatch, Match};
+
+/// An HTTPRouteGroup.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RouteGroup {
+    /// `metadata.uid`.
+    pub uid: String,
+    /// `metadata.generation`.
+    pub generation: i64,
+    /// Its matches as written.
+    matches: Vec<Conditions>,
+    /// What is wrong with them, found out once: patterns are costly to compile.
+    problems: Vec<GroupProblem>,
+}
+
+/// Why a group is not accepted.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum GroupProblem {
+    /// A match cannot be compared with requests.
+    #[error(transparent)]
+    Match(#[from] InvalidMatch),
+    /// Two matches have one name, so that a rule which names it would be ambiguous.
+    #[error("match {0:?}: more than one match has this name; give each a name of its own")]
+    Duplicate(String),
+}
+
+impl RouteGroup {
+    /// A group with these matches.
+    #[must_use]
+    pub fn new(uid: String, generation: i64, matches: Vec<Conditions>) -> Self {
+        let mut names = HashSet::new();
+        let duplicate = |conditions: &Conditions| {
+            (!names.insert(conditions.name.clone())).then(|| GroupProblem::Duplicate(conditions.name.clone()))
+        };
+        let mut problems: Vec<GroupProblem> = matches.iter().filter_map(duplicate).collect();
+        problems.extend(matches.iter().filter_map(|conditions| Match::new(conditions).err().map(GroupProblem::from)));
+        Self { uid, generation, matches, problems }
+    }
+
+    /// What its author has to mend, duplicate names first; empty when it is accepted.
+    #[must_use]
+    pub fn problems(&self) -> &[GroupProblem] {
+        &self.problems
+    }
+
+    /// Its matches.
+    ///
+    /// # Errors
+    /// With the first problem when the group is not accepted: one match that cannot be read makes all of them unusable, so that
+    /// nothing is matched that its author did not mean.
+    pub fn matches(&self) -> Result<&[Conditions], &GroupProblem> {
+        self.problems.first().map_or(Ok(self.matches.as_slice()), Err)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_with_one_wrong_match_has_no_matches() {
+        let on = |name: &str, regex: &str| Conditions {
+            name: name.to_owned(),
+            path_regex: Some(regex.to_owned()),
+            ..Conditions::default()
+        };
+        for (name, matches, want) in [
+            ("right", vec![on("a", "/a"), on("b", "/b")], vec![]),
+            ("empty", vec![], vec![]),
+            (
+                "pattern",
+                vec![on("a", "/a"), on("b", "/(")],
+                vec![
+                    r#"match "b": pathRegex: "/(" is no regular expression in RE2 syntax: unclosed group, at character 2"#,
+                ],
+            ),
+            (
+                "names",
+                vec![on("a", "/a"), on("a", "/b")],
+                vec![r#"match "a": more than one match has this name; give each a name of its own"#],
+            ),
+        ] {
+            let group = RouteGroup::new("uid".to_owned(), 1, matches.clone());
+            let problems: Vec<String> = group.problems().iter().map(ToString::to_string).collect();
+            assert_eq!(problems, want, "{name}");
+            assert_eq!(group.matches().ok(), want.is_empty().then_some(&*matches), "{name}");
+        }
+    }
+}
