@@ -14,7 +14,9 @@ use jiff::Timestamp;
 use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
+    CustomResourceDefinition, WebhookClientConfig,
+};
 use k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1::APIService;
 use kube::{Api, Client};
 use serde::Serialize;
@@ -76,7 +78,7 @@ pub(crate) async fn check(cluster: &Cluster, format: Format) -> Result<(String, 
 /// All questions about the installation, each of which gives one row or more, in the order of the table.
 fn installation(client: &Client) -> Vec<BoxFuture<'static, Vec<Check>>> {
     let mut questions = Vec::new();
-    for definition in smi_crds::definitions() {
+    for definition in smi_crds::definitions(&WebhookClientConfig::default()) {
         let name = definition.metadata.name.unwrap_or_default();
         let versions: BTreeSet<String> = definition.spec.versions.into_iter().map(|version| version.name).collect();
         let api: Api<CustomResourceDefinition> = Api::all(client.clone());

@@ -1,10 +1,15 @@
 //! The Service Mesh Interface (SMI) kinds as Rust types, with the CustomResourceDefinitions that a cluster needs for them.
 //!
-//! | group | version | kinds |
+//! | group | kind | versions |
 //! |---|---|---|
-//! | `split.smi-spec.io` | [`v1alpha4`](split::v1alpha4) | [`TrafficSplit`](split::v1alpha4::TrafficSplit) |
-//! | `specs.smi-spec.io` | [`v1alpha4`](specs::v1alpha4) | [`HttpRouteGroup`](specs::v1alpha4::HttpRouteGroup), [`TcpRoute`](specs::v1alpha4::TcpRoute), [`UdpRoute`](specs::v1alpha4::UdpRoute) |
-//! | `access.smi-spec.io` | [`v1alpha4`](access::v1alpha4) | [`TrafficTarget`](access::v1alpha4::TrafficTarget), [`IdentityBinding`](access::v1alpha4::IdentityBinding) |
+//! | `split.smi-spec.io` | [`TrafficSplit`](split::v1alpha4::TrafficSplit) | `v1alpha1` to `v1alpha4` |
+//! | `specs.smi-spec.io` | [`HttpRouteGroup`](specs::v1alpha4::HttpRouteGroup), [`TcpRoute`](specs::v1alpha4::TcpRoute) | `v1alpha1` to `v1alpha4` |
+//! | | [`UdpRoute`](specs::v1alpha4::UdpRoute) | `v1alpha4` |
+//! | `access.smi-spec.io` | [`TrafficTarget`](access::v1alpha4::TrafficTarget) | `v1alpha1` to `v1alpha4` |
+//! | | [`IdentityBinding`](access::v1alpha4::IdentityBinding) | `v1alpha4` |
+//!
+//! All versions are served, `v1alpha4` is stored, and [`convert()`] gives any object in any other version of its kind
+//! without loss.
 //!
 //! # What the API server refuses
 //!
@@ -23,15 +28,19 @@
 //! No field of a `spec` has a default and none is reordered: controllers that write these kinds compare what they read
 //! with what they wrote. A list that may be absent is an `Option<Vec<_>>`, so that absent and empty survive a round trip.
 
-#![allow(clippy::duplicated_attributes, reason = "several printer columns of one kind have the same type")]
-
 pub mod access;
 pub mod specs;
 pub mod split;
 
+mod convert;
 mod definitions;
+mod port;
+mod quantity;
 mod schema;
 mod status;
 
-pub use definitions::definitions;
+pub use convert::{CONVERSION, ConversionError, ObjectName, Reason, convert};
+pub use definitions::{STORED, definitions};
+pub use port::Port;
+pub use quantity::{InvalidQuantity, Quantity, TooFine};
 pub use status::{SmiStatus, condition};

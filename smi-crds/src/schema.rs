@@ -1,6 +1,7 @@
 //! Parts of the OpenAPI schemas that types cannot say, written for the structural subset that the API server takes.
 
-use schemars::{Schema, SchemaGenerator, json_schema};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde_json::json;
 
 /// `metav1.Condition` as a list with one entry for each type.
 pub(crate) fn conditions(_: &mut SchemaGenerator) -> Schema {
@@ -103,19 +104,107 @@ pub(crate) fn pod_label_selector(_: &mut SchemaGenerator) -> Schema {
 }
 
 /// Ports from 1 to 65535, or null. An absent list differs from an empty one only on the wire.
-pub(crate) fn ports(_: &mut SchemaGenerator) -> Schema {
+pub(crate) fn ports(generator: &mut SchemaGenerator) -> Schema {
+    let mut port = port(generator);
+    port.insert("description".to_owned(), "A port, from 1 to 65535.".into());
+    json_schema!({ "type": "array", "nullable": true, "x-kubernetes-list-type": "atomic", "items": port })
+}
+
+/// A port from 1 to 65535, as a number or as the same number in a string.
+pub(crate) fn port(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "x-kubernetes-int-or-string": true,
+        "minimum": 1,
+        "maximum": 65535,
+        // Leading zeros would make two spellings of one port.
+        "pattern": "^([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])$"
+    })
+}
+
+/// A quantity that is not negative, as a number or a string.
+pub(crate) fn quantity(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "x-kubernetes-int-or-string": true,
+        "minimum": 0,
+        "maximum": 4_294_967_295u32,
+        "maxLength": 32,
+        "pattern": r"^\+?([0-9]+(\.[0-9]*)?|\.[0-9]+)([numkMGTPE]|[KMGTPE]i|[eE][-+]?[0-9]{1,2})?$"
+    })
+}
+
+/// The name of a root service.
+// A label, then a namespace, then `svc`, then a cluster domain; each only after the one before it.
+pub(crate) fn root_service(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 253,
+        "pattern": r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.svc(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*)?)?\.?$"
+    })
+}
+
+/// The name of a backend service.
+pub(crate) fn backend_service(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "minLength": 1, "maxLength": 63, "pattern": "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$" })
+}
+
+/// From 1 to 128 backends, each service at most once.
+// 128 is far above what is in use; without a bound the API server refuses the rule as too costly. The rule has no
+// `reason`: with FieldValueDuplicate the API server leaves the message out.
+pub(crate) fn backends<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "array",
-        "nullable": true,
+        "minItems": 1,
+        "maxItems": 128,
         "x-kubernetes-list-type": "atomic",
-        "items": {
-            "description": "A port, from 1 to 65535.",
-            "type": "integer",
-            "format": "int32",
-            "minimum": 1,
-            "maximum": 65535
-        }
+        "x-kubernetes-validations": [{
+            "rule": "self.all(a, self.exists_one(b, b.service == a.service))",
+            "message": "more than one backend names the same service: keep one, with the sum of the weights"
+        }],
+        "items": generator.subschema_for::<T>()
     })
+}
+
+/// Matches of a route group, each with a name of its own.
+pub(crate) fn matches<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "x-kubernetes-list-type": "map",
+        "x-kubernetes-list-map-keys": ["name"],
+        "items": generator.subschema_for::<T>()
+    })
+}
+
+/// An object that may be left out, but not be null: the API server knows only one way of saying nothing.
+pub(crate) fn only_object<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    generator.subschema_for::<T>()
+}
+
+/// An object that has no fields in this version. What is in it nevertheless is kept for the conversion to refuse.
+pub(crate) fn empty_object(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "object", "x-kubernetes-preserve-unknown-fields": true })
+}
+
+/// A destination of the versions that have no port. The API server would drop the port and so allow every port, so the
+/// field is there to be refused.
+pub(crate) fn destination_without_port<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    let mut schema = generator.subschema_for::<T>();
+    let mut port = port(generator);
+    port.insert(
+        "description".to_owned(),
+        "Not part of this version, so it is refused; name a TCPRoute with that port in spec.rules.".into(),
+    );
+    if let Some(fields) = schema.get_mut("properties").and_then(|fields| fields.as_object_mut()) {
+        fields.insert("port".to_owned(), port.to_value());
+    }
+    schema.insert(
+        "x-kubernetes-validations".to_owned(),
+        json!([{
+            "rule": "!has(self.port)",
+            "message": "this version has no destination.port: name a TCPRoute in spec.rules whose spec.matches.ports has the port"
+        }]),
+    );
+    schema
 }
 
 /// Header filters in either shape. A schema without a type keeps any value, so the shape is checked by who reads it.

@@ -1,5 +1,6 @@
 //! The CustomResourceDefinitions: names, columns, and schemas that the API server takes and that refuse what they should.
 
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::WebhookClientConfig;
 use serde_json::{Map, Value, json};
 use smi_crds::{definitions, specs, split};
 
@@ -7,7 +8,8 @@ use smi_crds::{definitions, specs, split};
 const FORMATS: [&str; 3] = ["date-time", "int32", "int64"];
 
 fn all() -> Vec<(String, Value)> {
-    definitions()
+    let webhook = WebhookClientConfig { url: Some("https://weft.test/convert".to_owned()), ..Default::default() };
+    definitions(&webhook)
         .into_iter()
         .map(|definition| {
             let name = definition.metadata.name.clone().expect("a definition has a name");
@@ -23,16 +25,25 @@ fn named(plural: &str) -> Value {
     all.swap_remove(at).1
 }
 
-fn schema(definition: &Value) -> &Value {
-    &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+/// Every version of a definition with its schema, newest first.
+fn schemas(definition: &Value) -> Vec<(String, &Value)> {
+    let versions = definition["spec"]["versions"].as_array().expect("a definition has versions");
+    versions
+        .iter()
+        .map(|version| (version["name"].as_str().unwrap().to_owned(), &version["schema"]["openAPIV3Schema"]))
+        .collect()
 }
 
-/// The schema of a field, by names; `*` stands for the items of a list.
-fn field(plural: &str, path: &[&str]) -> Value {
+/// The schema of a field in one version, by names; `*` stands for the items of a list.
+fn field_of(version: &str, plural: &str, path: &[&str]) -> Value {
     let definition = named(plural);
-    path.iter()
-        .fold(schema(&definition), |at, name| if *name == "*" { &at["items"] } else { &at["properties"][name] })
-        .clone()
+    let (_, schema) = schemas(&definition).into_iter().find(|(name, _)| name == version).expect(version);
+    path.iter().fold(schema, |at, name| if *name == "*" { &at["items"] } else { &at["properties"][name] }).clone()
+}
+
+/// The schema of a field of the stored version.
+fn field(plural: &str, path: &[&str]) -> Value {
+    field_of("v1alpha4", plural, path)
 }
 
 #[test]
@@ -60,19 +71,33 @@ fn names_every_kind_as_users_do() {
 }
 
 #[test]
-fn has_one_stored_version_with_status_as_a_subresource() {
+fn serves_every_published_version_and_stores_the_newest() {
     for (name, definition) in all() {
         assert_eq!(definition.get("status"), None, "{name}: status is the API server's");
         let versions = definition["spec"]["versions"].as_array().unwrap();
-        assert_eq!(versions.iter().filter(|v| v["storage"] == json!(true)).count(), 1, "{name}");
+        let published: &[&str] = match name.split('.').next().unwrap() {
+            "identitybindings" | "udproutes" => &["v1alpha4"],
+            _ => &["v1alpha4", "v1alpha3", "v1alpha2", "v1alpha1"],
+        };
+        assert_eq!(versions.iter().map(|version| &version["name"]).collect::<Vec<_>>(), published, "{name}");
         for version in versions {
-            assert_eq!(version["name"], "v1alpha4", "{name}");
+            assert_eq!(version["storage"], version["name"] == "v1alpha4", "{name}");
             assert_eq!(version["served"], true, "{name}");
             assert_eq!(version["subresources"], json!({"status": {}}), "{name}");
         }
-        let conditions = &schema(&definition)["properties"]["status"]["properties"]["conditions"];
-        assert_eq!(conditions["x-kubernetes-list-type"], "map", "{name}");
-        assert_eq!(conditions["x-kubernetes-list-map-keys"], json!(["type"]), "{name}");
+        for (version, schema) in schemas(&definition) {
+            let conditions = &schema["properties"]["status"]["properties"]["conditions"];
+            assert_eq!(conditions["x-kubernetes-list-type"], "map", "{name} {version}");
+            assert_eq!(conditions["x-kubernetes-list-map-keys"], json!(["type"]), "{name} {version}");
+        }
+        let conversion = &definition["spec"]["conversion"];
+        if published.len() == 1 {
+            assert_eq!(conversion, &Value::Null, "{name}: nothing to convert");
+        } else {
+            let want = json!({"strategy": "Webhook", "webhook": {
+                "clientConfig": {"url": "https://weft.test/convert"}, "conversionReviewVersions": ["v1"]}});
+            assert_eq!(conversion, &want, "{name}");
+        }
     }
 }
 
@@ -87,6 +112,7 @@ fn shows_the_columns_that_users_look_for() {
     let split = columns("trafficsplits");
     let want = [
         ("Service", ".spec.service"),
+        ("Backends", ".spec.backends"),
         ("Accepted", r#".status.conditions[?(@.type=="Accepted")].status"#),
         ("Programmed", r#".status.conditions[?(@.type=="Programmed")].status"#),
         ("Age", ".metadata.creationTimestamp"),
@@ -116,29 +142,47 @@ fn walk(path: &str, node: &Map<String, Value>, visit: &mut impl FnMut(&str, &Map
 fn is_structural_and_described_to_the_last_field() {
     let mut open = Vec::new();
     for (name, definition) in all() {
-        walk(&name, schema(&definition).as_object().unwrap(), &mut |path, node| {
-            if node.contains_key("x-kubernetes-preserve-unknown-fields") {
-                open.push(path.to_owned());
-            } else {
-                assert!(node["type"].is_string(), "{path}: no type");
-            }
-            let described = node.get("description").is_some_and(|text| !text.as_str().unwrap().is_empty());
-            assert!(described || path.ends_with(']'), "{path}: no description");
-            for key in ["$ref", "oneOf", "anyOf", "allOf", "not", "default", "uniqueItems"] {
-                assert!(!node.contains_key(key), "{path}: {key}");
-            }
-            assert!(!(node.contains_key("properties") && node.contains_key("additionalProperties")), "{path}");
-            if let Some(format) = node.get("format") {
-                assert!(FORMATS.contains(&format.as_str().unwrap()), "{path}: {format}");
-            }
-            let fields = node.get("properties").and_then(Value::as_object);
-            for required in node.get("required").and_then(Value::as_array).into_iter().flatten() {
-                assert!(fields.unwrap().contains_key(required.as_str().unwrap()), "{path}: {required}");
-            }
-        });
+        for (version, schema) in schemas(&definition) {
+            let plural = name.split('.').next().unwrap();
+            walk(&format!("{plural} {version}: "), schema.as_object().unwrap(), &mut |path, node| {
+                if node.contains_key("x-kubernetes-preserve-unknown-fields") {
+                    open.push(path.to_owned());
+                } else {
+                    let either = node.get("x-kubernetes-int-or-string") == Some(&json!(true));
+                    assert!(either != node.contains_key("type"), "{path}: no type, or one too many");
+                }
+                let described = node.get("description").is_some_and(|text| !text.as_str().unwrap().is_empty());
+                assert!(described || path.ends_with(']'), "{path}: no description");
+                for key in ["$ref", "oneOf", "anyOf", "allOf", "not", "default", "uniqueItems"] {
+                    assert!(!node.contains_key(key), "{path}: {key}");
+                }
+                assert!(!(node.contains_key("properties") && node.contains_key("additionalProperties")), "{path}");
+                if let Some(format) = node.get("format") {
+                    assert!(FORMATS.contains(&format.as_str().unwrap()), "{path}: {format}");
+                }
+                let fields = node.get("properties").and_then(Value::as_object);
+                for required in node.get("required").and_then(Value::as_array).into_iter().flatten() {
+                    assert!(fields.unwrap().contains_key(required.as_str().unwrap()), "{path}: {required}");
+                }
+            });
+        }
     }
-    // Pruning and strict validation end where unknown fields are kept, so the one such place is named here.
-    assert_eq!(open, ["httproutegroups.specs.smi-spec.io.spec.matches[*].headers"]);
+    // Pruning and strict validation end where unknown fields are kept, so these places are named here. In v1alpha1 to
+    // v1alpha3 some are kept for no other reason than that the conversion refuses them.
+    assert_eq!(
+        open,
+        [
+            "httproutegroups v1alpha4: .matches[*].headers",
+            "httproutegroups v1alpha4: .spec.matches[*].headers",
+            "httproutegroups v1alpha3: .matches[*].headers",
+            "httproutegroups v1alpha3: .spec.matches[*].headers",
+            "httproutegroups v1alpha2: .matches[*].headers",
+            "httproutegroups v1alpha1: .matches[*].headers",
+            "tcproutes v1alpha3: .spec",
+            "tcproutes v1alpha2: .spec",
+            "tcproutes v1alpha1: .spec",
+        ]
+    );
 }
 
 #[test]
@@ -164,10 +208,42 @@ fn bounds_what_routes_may_say() {
     for plural in ["tcproutes", "udproutes"] {
         let port = field(plural, &["spec", "matches", "ports", "*"]);
         assert_eq!((&port["minimum"], &port["maximum"]), (&json!(1.0), &json!(65535.0)), "{plural}");
-        assert_eq!(field(plural, &["spec", "matches"]).get("required"), None, "{plural}: ports may be left out");
+        for path in [&[][..], &["spec"], &["spec", "matches"]] {
+            assert_eq!(field(plural, path).get("required"), None, "{plural} {path:?}: ports may be left out");
+        }
     }
-    let matches = field("httproutegroups", &["spec", "matches"]);
-    assert_eq!(matches["x-kubernetes-list-map-keys"], json!(["name"]));
-    assert_eq!(matches["items"]["required"], json!(["name"]));
+    for (version, path) in [
+        ("v1alpha4", &["spec", "matches"][..]),
+        ("v1alpha4", &["matches"]),
+        ("v1alpha3", &["spec", "matches"]),
+        ("v1alpha3", &["matches"]),
+        ("v1alpha2", &["matches"]),
+        ("v1alpha1", &["matches"]),
+    ] {
+        let matches = field_of(version, "httproutegroups", path);
+        assert_eq!(matches["x-kubernetes-list-map-keys"], json!(["name"]), "{version} {path:?}");
+        assert_eq!(matches["items"]["required"], json!(["name"]), "{version} {path:?}");
+    }
+    for (version, rules) in [("v1alpha4", 2), ("v1alpha3", 2), ("v1alpha2", 0), ("v1alpha1", 0)] {
+        let group = field_of(version, "httproutegroups", &[]);
+        let count = group.get("x-kubernetes-validations").and_then(Value::as_array).map_or(0, Vec::len);
+        assert_eq!(count, rules, "{version}: matches stand in one of two places");
+    }
     assert_eq!(field("traffictargets", &["spec"])["required"], json!(["destination"]));
+}
+
+#[test]
+fn refuses_a_port_of_a_destination_where_the_version_has_none() {
+    for version in ["v1alpha3", "v1alpha4"] {
+        let destination = field_of(version, "traffictargets", &["spec", "destination"]);
+        assert_eq!(destination["x-kubernetes-validations"][0]["rule"], "!has(self.port)", "{version}");
+        assert_eq!(destination["required"], json!(["name"]), "{version}: the kind may be left out");
+        let source = field_of(version, "traffictargets", &["spec", "sources", "*"]);
+        assert_eq!(source["properties"].get("port"), None, "{version}");
+    }
+    for (version, path) in [("v1alpha1", &["destination", "port"][..]), ("v1alpha2", &["spec", "destination", "port"])]
+    {
+        let port = field_of(version, "traffictargets", path);
+        assert_eq!((&port["minimum"], &port["maximum"]), (&json!(1.0), &json!(65535.0)), "{version}");
+    }
 }

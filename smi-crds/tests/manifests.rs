@@ -200,7 +200,13 @@ fn refuses_what_it_cannot_read() {
         ),
         ("port 0", read_and_write::<TcpRoute>, specs("TCPRoute", "{matches: {ports: [0]}}"), "0"),
         ("port above 65535", read_and_write::<UdpRoute>, specs("UDPRoute", "{matches: {ports: [65536]}}"), "65536"),
-        ("route without matches", read_and_write::<TcpRoute>, specs("TCPRoute", "{}"), "missing field `matches`"),
+        (
+            "port with a leading zero",
+            read_and_write::<TcpRoute>,
+            specs("TCPRoute", "{matches: {ports: ['080']}}"),
+            "080",
+        ),
+        ("port by name", read_and_write::<TcpRoute>, specs("TCPRoute", "{matches: {ports: [http]}}"), "http"),
         (
             "target without a destination",
             read_and_write::<TrafficTarget>,
@@ -259,7 +265,7 @@ fn reads_null_as_absent() {
         "{matches: [{name: a, pathRegex: null, methods: null, headers: null}]}",
     ))
     .unwrap();
-    let read = &group.spec.matches[0];
+    let read = &group.matches().unwrap()[0];
     assert_eq!((&read.path_regex, &read.methods, &read.headers), (&None, &None, &None));
     assert_eq!(serde_json::from_value::<PortMatch>(json!({"ports": null})).unwrap(), PortMatch::default());
 }

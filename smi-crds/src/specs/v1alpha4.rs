@@ -7,7 +7,9 @@ mod tcp_route;
 mod udp_route;
 
 pub use header_filters::HeaderFilters;
-pub use http_route_group::{HttpMatch, HttpMethod, HttpRouteGroup, HttpRouteGroupSpec};
+pub use http_route_group::{
+    HttpMatch, HttpMethod, HttpRouteGroup, HttpRouteGroupFields, HttpRouteGroupSpec, MatchesError,
+};
 pub use port_match::PortMatch;
-pub use tcp_route::{TcpRoute, TcpRouteSpec};
-pub use udp_route::{UdpRoute, UdpRouteSpec};
+pub use tcp_route::{TcpRoute, TcpRouteFields, TcpRouteSpec};
+pub use udp_route::{UdpRoute, UdpRouteFields, UdpRouteSpec};

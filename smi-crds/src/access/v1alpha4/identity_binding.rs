@@ -18,25 +18,7 @@ use crate::{SmiStatus, schema};
     derive = "PartialEq",
     shortname = "ib",
     category = "smi",
-    doc = "Gathers the identities of a workload under one name, for TrafficTargets to refer to.",
-    printcolumn(
-        name = "Service Account",
-        type_ = "string",
-        description = "The service account among the identities.",
-        json_path = ".spec.schemes.serviceAccount"
-    ),
-    printcolumn(
-        name = "Accepted",
-        type_ = "string",
-        description = "Whether the binding was read and can be referred to.",
-        json_path = ".status.conditions[?(@.type==\"Accepted\")].status"
-    ),
-    printcolumn(
-        name = "Age",
-        type_ = "date",
-        description = "Time since the binding was created.",
-        json_path = ".metadata.creationTimestamp"
-    )
+    doc = "Gathers the identities of a workload under one name, for TrafficTargets to refer to."
 )]
 #[serde(rename_all = "camelCase")]
 pub struct IdentityBindingSpec {

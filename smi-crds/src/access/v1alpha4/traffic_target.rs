@@ -1,10 +1,13 @@
 //! TrafficTarget: which identities may reach which others, and by which routes.
 
+use std::num::NonZeroU16;
+
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::SmiStatus;
+use crate::convert::{CONVERSION, kept_port};
+use crate::{SmiStatus, schema};
 
 /// Allows the sources to reach the destination by the traffic that the rules name. Grants add up; nothing denies.
 #[derive(Clone, Debug, PartialEq, CustomResource, Serialize, Deserialize, JsonSchema)]
@@ -17,35 +20,12 @@ use crate::SmiStatus;
     derive = "PartialEq",
     shortname = "tt",
     category = "smi",
-    doc = "Allows the sources to reach the destination by the traffic that the rules name. Grants add up; nothing denies.",
-    printcolumn(
-        name = "Destination",
-        type_ = "string",
-        description = "Name of the identity that may be reached.",
-        json_path = ".spec.destination.name"
-    ),
-    printcolumn(
-        name = "Accepted",
-        type_ = "string",
-        description = "Whether the target was read and takes part.",
-        json_path = ".status.conditions[?(@.type==\"Accepted\")].status"
-    ),
-    printcolumn(
-        name = "Programmed",
-        type_ = "string",
-        description = "Whether the proxies acknowledged the target.",
-        json_path = ".status.conditions[?(@.type==\"Programmed\")].status"
-    ),
-    printcolumn(
-        name = "Age",
-        type_ = "date",
-        description = "Time since the target was created.",
-        json_path = ".metadata.creationTimestamp"
-    )
+    doc = "Allows the sources to reach the destination by the traffic that the rules name. Grants add up; nothing denies."
 )]
 #[serde(rename_all = "camelCase")]
 pub struct TrafficTargetSpec {
     /// The identity that may be reached: every pod of the target's namespace that runs with it.
+    #[schemars(schema_with = "schema::destination_without_port::<Subject>")]
     pub destination: Subject,
 
     /// The traffic that is allowed. Absent or empty: none.
@@ -63,14 +43,15 @@ pub struct TrafficTargetSpec {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Subject {
-    /// API group of the kind: access.smi-spec.io for an IdentityBinding. Absent means the group that the kind is known
-    /// by.
+    /// API group of the kind: access.smi-spec.io for an IdentityBinding, rbac.authorization.k8s.io for a Group. Absent or
+    /// empty means the group that the kind is known by.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 253))]
+    #[schemars(regex(pattern = r"^(access\.smi-spec\.io|rbac\.authorization\.k8s\.io)?$"))]
     pub group: Option<String>,
 
-    /// What the name is the name of.
-    pub kind: SubjectKind,
+    /// What the name is the name of. Absent: a ServiceAccount.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<SubjectKind>,
 
     /// Name of the service account, binding or group.
     #[schemars(length(min = 1, max = 253))]
@@ -80,6 +61,36 @@ pub struct Subject {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     pub namespace: Option<String>,
+}
+
+/// The port that a TrafficTarget was limited to cannot be read, so that it must not grant anything.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the annotation weft.dev/conversion, which keeps destination.port of older versions, cannot be read ({0}); remove it and \
+     name a TCPRoute with the port in spec.rules"
+)]
+pub struct UnreadablePort(String);
+
+impl TrafficTarget {
+    /// The only port of the destination that may be reached, if the object was written in a version that can say so:
+    /// `v1alpha1` and `v1alpha2` have `destination.port`, which is kept in an annotation. None: every port that the
+    /// rules allow.
+    ///
+    /// # Errors
+    ///
+    /// If the annotation cannot be read.
+    pub fn port(&self) -> Result<Option<NonZeroU16>, UnreadablePort> {
+        let annotations = self.metadata.annotations.as_ref();
+        let Some(text) = annotations.and_then(|annotations| annotations.get(CONVERSION)) else { return Ok(None) };
+        kept_port(text).map_err(UnreadablePort)
+    }
+}
+
+impl Subject {
+    /// What the name is the name of; a service account unless something else was written.
+    pub fn kind(&self) -> SubjectKind {
+        self.kind.unwrap_or(SubjectKind::ServiceAccount)
+    }
 }
 
 /// What can stand for an identity.

@@ -17,29 +17,63 @@ use crate::{SmiStatus, schema};
     kind = "HTTPRouteGroup",
     root = "HttpRouteGroup",
     namespaced,
+    no_spec,
     status = "SmiStatus",
     derive = "PartialEq",
     shortname = "htr",
     category = "smi",
-    doc = "Names HTTP/1 and HTTP/2 requests by path, method and headers, for splits and access rules to refer to.",
-    printcolumn(
-        name = "Accepted",
-        type_ = "string",
-        description = "Whether the group was read and can be referred to.",
-        json_path = ".status.conditions[?(@.type==\"Accepted\")].status"
-    ),
-    printcolumn(
-        name = "Age",
-        type_ = "date",
-        description = "Time since the group was created.",
-        json_path = ".metadata.creationTimestamp"
-    )
+    doc = "Names HTTP/1 and HTTP/2 requests by path, method and headers, for splits and access rules to refer to."
 )]
+#[serde(rename_all = "camelCase")]
+pub struct HttpRouteGroupFields {
+    /// The group's matches.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::only_object::<HttpRouteGroupSpec>")]
+    pub spec: Option<HttpRouteGroupSpec>,
+
+    /// The group's matches, if spec has none: where older versions have them, and an example of the specification, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::matches::<HttpMatch>")]
+    pub matches: Option<Vec<HttpMatch>>,
+}
+
+/// The matches of a group.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HttpRouteGroupSpec {
     /// The group's matches, each with a name of its own. A request that meets any one is a request of this group.
-    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
-    pub matches: Vec<HttpMatch>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::matches::<HttpMatch>")]
+    pub matches: Option<Vec<HttpMatch>>,
+}
+
+/// Why a group's matches cannot be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MatchesError {
+    /// Neither `spec` nor the top level has them.
+    #[error(
+        "spec.matches is missing; write the matches under spec, as in spec: {{matches: [{{name: api, pathRegex: /api}}]}}"
+    )]
+    Missing,
+    /// Both have them, and they differ.
+    #[error("matches beside spec differ from spec.matches; keep those under spec")]
+    Differ,
+}
+
+impl HttpRouteGroup {
+    /// The group's matches, wherever they stand.
+    ///
+    /// # Errors
+    ///
+    /// If there are none at all, or two lists that differ.
+    pub fn matches(&self) -> Result<&[HttpMatch], MatchesError> {
+        let under = self.spec.spec.as_ref().and_then(|spec| spec.matches.as_deref());
+        match (under, self.spec.matches.as_deref()) {
+            (Some(under), Some(beside)) if under != beside => Err(MatchesError::Differ),
+            (Some(matches), _) | (None, Some(matches)) => Ok(matches),
+            (None, None) => Err(MatchesError::Missing),
+        }
+    }
 }
 
 /// A set of conditions on a request, all of which must hold. No condition at all: every request.

@@ -1,11 +1,13 @@
 //! TCPRoute: TCP traffic, by port.
 
+use std::num::NonZeroU16;
+
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::PortMatch;
-use crate::SmiStatus;
+use crate::{SmiStatus, schema};
 
 /// Names TCP traffic by port, for access rules to refer to.
 #[derive(Clone, Debug, PartialEq, CustomResource, Serialize, Deserialize, JsonSchema)]
@@ -15,32 +17,34 @@ use crate::SmiStatus;
     kind = "TCPRoute",
     root = "TcpRoute",
     namespaced,
+    no_spec,
     status = "SmiStatus",
     derive = "PartialEq",
     shortname = "tr",
     category = "smi",
-    doc = "Names TCP traffic by port, for access rules to refer to.",
-    printcolumn(
-        name = "Ports",
-        type_ = "string",
-        description = "The ports; none means every port.",
-        json_path = ".spec.matches.ports"
-    ),
-    printcolumn(
-        name = "Accepted",
-        type_ = "string",
-        description = "Whether the route was read and can be referred to.",
-        json_path = ".status.conditions[?(@.type==\"Accepted\")].status"
-    ),
-    printcolumn(
-        name = "Age",
-        type_ = "date",
-        description = "Time since the route was created.",
-        json_path = ".metadata.creationTimestamp"
-    )
+    doc = "Names TCP traffic by port, for access rules to refer to."
 )]
 #[serde(rename_all = "camelCase")]
+pub struct TcpRouteFields {
+    /// Which connections this route stands for. Absent: all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::only_object::<TcpRouteSpec>")]
+    pub spec: Option<TcpRouteSpec>,
+}
+
+/// Which connections a route stands for.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct TcpRouteSpec {
-    /// Which connections this route stands for.
-    pub matches: PortMatch,
+    /// The ports. Absent: every port.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::only_object::<PortMatch>")]
+    pub matches: Option<PortMatch>,
+}
+
+impl TcpRoute {
+    /// The ports in the order they were written in; none means every port.
+    pub fn ports(&self) -> impl Iterator<Item = NonZeroU16> {
+        self.spec.spec.iter().filter_map(|spec| spec.matches.as_ref()).flat_map(PortMatch::numbers)
+    }
 }

@@ -4,7 +4,7 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::SmiStatus;
+use crate::{SmiStatus, schema};
 
 /// Sends the traffic of a root service to backend services in the ratio of their weights.
 #[derive(Clone, Debug, PartialEq, CustomResource, Serialize, Deserialize, JsonSchema)]
@@ -17,58 +17,17 @@ use crate::SmiStatus;
     derive = "PartialEq",
     shortname = "ts",
     category = "smi",
-    doc = "Sends the traffic of a root service to backend services in the ratio of their weights.",
-    printcolumn(
-        name = "Service",
-        type_ = "string",
-        description = "The root service whose traffic is split.",
-        json_path = ".spec.service"
-    ),
-    printcolumn(
-        name = "Accepted",
-        type_ = "string",
-        description = "Whether the split was read and takes part.",
-        json_path = ".status.conditions[?(@.type==\"Accepted\")].status"
-    ),
-    printcolumn(
-        name = "Programmed",
-        type_ = "string",
-        description = "Whether the proxies acknowledged the split.",
-        json_path = ".status.conditions[?(@.type==\"Programmed\")].status"
-    ),
-    printcolumn(
-        name = "Age",
-        type_ = "date",
-        description = "Time since the split was created.",
-        json_path = ".metadata.creationTimestamp"
-    )
+    doc = "Sends the traffic of a root service to backend services in the ratio of their weights."
 )]
 #[serde(rename_all = "camelCase")]
 pub struct TrafficSplitSpec {
     /// The root service: the name that clients call, in the split's own namespace. Written as web, web.ns, web.ns.svc
     /// or web.ns.svc.cluster.local, with or without a dot at the end.
-    // A label, then a namespace, then `svc`, then a cluster domain; each only after the one before it.
-    #[schemars(
-        length(min = 1, max = 253),
-        regex(
-            pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.svc(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*)?)?\.?$"
-        )
-    )]
+    #[schemars(schema_with = "schema::root_service")]
     pub service: String,
 
     /// The services that receive the traffic, from 1 to 128, each at most once. The order has no meaning.
-    // 128 is far above what is in use; without a bound the API server refuses the rule below as too costly. The rule has
-    // no `reason`: with FieldValueDuplicate the API server leaves the message out.
-    #[schemars(
-        length(min = 1, max = 128),
-        extend(
-            "x-kubernetes-list-type" = "atomic",
-            "x-kubernetes-validations" = [{
-                "rule": "self.all(a, self.exists_one(b, b.service == a.service))",
-                "message": "more than one backend names the same service: keep one, with the sum of the weights"
-            }]
-        )
-    )]
+    #[schemars(schema_with = "schema::backends::<Backend>")]
     pub backends: Vec<Backend>,
 
     /// Route groups that limit the split to the requests they match; all other requests go to the root service itself.
@@ -83,7 +42,7 @@ pub struct TrafficSplitSpec {
 #[serde(rename_all = "camelCase")]
 pub struct Backend {
     /// Name of the service, in the split's namespace. It needs a port with the number of the root service's port.
-    #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    #[schemars(schema_with = "schema::backend_service")]
     pub service: String,
 
     /// Share of the traffic relative to the sum of all weights: a whole number from 0 to 4294967295. 0: none.

@@ -1,0 +1,155 @@
+//! TrafficTarget: no `spec` in `v1alpha1`, a port on the destination until `v1alpha2`, groups of subjects in `v1alpha4`.
+
+use std::num::NonZeroU16;
+
+use serde_json::{Map, Value};
+
+use super::{ConversionError, Kept, Kind, Reader, Reason, Version, kept};
+use crate::Port;
+
+pub(super) const KIND: Kind = Kind {
+    name: "TrafficTarget",
+    group: crate::access::GROUP,
+    oldest: Version::V1Alpha1,
+    keeps: &[PORT, GROUPS],
+    lift,
+    tidy,
+    lower,
+};
+
+/// Kept: the only port that may be reached.
+const PORT: &str = "port";
+/// Kept: the subjects that have a group.
+const GROUPS: &str = "groups";
+
+const SPEC: &str = "an object with destination, rules and sources";
+const DESTINATION: &str = "an object such as {kind: ServiceAccount, name: web}";
+
+fn lift(
+    body: &mut Map<String, Value>,
+    kept: &mut Kept,
+    from: Version,
+    reader: &Reader<'_>,
+) -> Result<(), ConversionError> {
+    let version = format!("{}/{}", crate::access::GROUP, from.as_str());
+    let path = if from == Version::V1Alpha1 { "destination" } else { "spec.destination" };
+    if from == Version::V1Alpha1 {
+        reader.absent(body, "spec", "spec", version.clone(), "access.smi-spec.io/v1alpha4")?;
+        let mut spec = Map::new();
+        for (old, new) in [("destination", "destination"), ("specs", "rules"), ("sources", "sources")] {
+            if let Some(value) = body.remove(old) {
+                spec.insert(new.to_owned(), value);
+            }
+        }
+        body.insert("spec".to_owned(), Value::Object(spec));
+    }
+    let spec = reader.object(body, "spec", "spec", SPEC)?;
+    let destination = reader.object(spec, "destination", path, DESTINATION)?;
+    if from < Version::V1Alpha3 {
+        // What the client sees decides, also if it sees no port.
+        kept.remove(PORT);
+        if let Some(port) = destination.remove(PORT) {
+            check_port(&port).map_err(|reason| reader.error(format!("{path}.port"), reason))?;
+            kept.insert(PORT, port);
+        }
+    } else {
+        reader.absent(
+            destination,
+            PORT,
+            "spec.destination.port",
+            version,
+            "a TCPRoute with spec.matches.ports, named in spec.rules",
+        )?;
+        if let Some(port) = kept.get(PORT) {
+            check_port(port).map_err(|reason| Kept::error(reader, PORT, reason))?;
+        }
+    }
+    if let Some(kept) = kept.remove(GROUPS) {
+        restore_groups(spec, kept);
+    }
+    Ok(())
+}
+
+/// The port that the text of an annotation of the hub keeps.
+pub(crate) fn kept_port(text: &str) -> Result<Option<NonZeroU16>, String> {
+    let kept = kept::read(text, KIND.keeps)?;
+    match kept.get(PORT) {
+        Some(port) => match serde_json::from_value::<Port>(port.clone()) {
+            Ok(port) => Ok(Some(port.number())),
+            Err(error) => Err(format!("{PORT}: {error}")),
+        },
+        None if kept.contains_key(kept::UNREADABLE) => Err(format!("it says that it was {}", kept::UNREADABLE)),
+        None => Ok(None),
+    }
+}
+
+fn check_port(port: &Value) -> Result<(), Reason> {
+    serde_json::from_value::<Port>(port.clone()).map(drop).map_err(|_| Reason::Port(port.to_string()))
+}
+
+/// Gives a subject its group back if it is otherwise the one that had it.
+///
+/// A group that does not fit is left out: without one, a subject's kind says what it is.
+fn restore_groups(spec: &mut Map<String, Value>, kept: Value) {
+    let Value::Array(kept) = kept else { return };
+    let mut kept: Vec<(Value, Value)> = kept
+        .into_iter()
+        .filter_map(|mut subject| {
+            let group =
+                subject.as_object_mut()?.remove("group").filter(|group| group.is_string() || group.is_null())?;
+            Some((subject, group))
+        })
+        .collect();
+    for subject in subjects(spec) {
+        if let Some(at) = kept.iter().position(|(kept, _)| kept == subject) {
+            let (_, group) = kept.remove(at);
+            subject["group"] = group;
+        }
+    }
+}
+
+fn subjects(spec: &mut Map<String, Value>) -> impl Iterator<Item = &mut Value> {
+    let (mut destination, mut sources) = (None, None);
+    for (field, value) in spec {
+        match field.as_str() {
+            "destination" => destination = Some(value),
+            "sources" => sources = value.as_array_mut(),
+            _ => {}
+        }
+    }
+    destination.into_iter().chain(sources.into_iter().flatten())
+}
+
+/// A port that cannot be read stays, so that whoever enforces it finds that out.
+fn tidy(_: &Map<String, Value>, kept: &mut Kept) {
+    kept.remove(GROUPS);
+}
+
+fn lower(body: &mut Map<String, Value>, kept: &mut Kept, to: Version) {
+    let Some(Value::Object(spec)) = body.get_mut("spec") else { return };
+    let mut groups = Vec::new();
+    for subject in subjects(spec) {
+        let whole = subject.clone();
+        if subject.as_object_mut().is_some_and(|subject| subject.remove("group").is_some()) {
+            groups.push(whole);
+        }
+    }
+    if !groups.is_empty() {
+        kept.insert(GROUPS, Value::Array(groups));
+    }
+    if to < Version::V1Alpha3
+        && let Some(Value::Object(destination)) = spec.get_mut("destination")
+        && kept.get(PORT).is_some_and(|port| check_port(port).is_ok())
+        && let Some(port) = kept.remove(PORT)
+    {
+        destination.insert(PORT.to_owned(), port);
+    }
+    if to == Version::V1Alpha1
+        && let Some(Value::Object(spec)) = body.remove("spec")
+    {
+        for (field, value) in spec {
+            let field = if field == "rules" { "specs".to_owned() } else { field };
+            body.insert(field, value);
+        }
+    }
+}
