@@ -246,7 +246,8 @@ impl Decision<'_> {
             None => {
                 let (host, port) = match self.question.request.authority.rsplit_once(':') {
                     Some((host, port)) => (host, port.parse().ok()?),
-                    None => (&*self.question.request.authority, HTTP),
+                    // As the sidecar reads it: the port that the connection goes to.
+                    None => (&*self.question.request.authority, self.port),
                 };
                 let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
                 Target::Authority { namespace: self.question.namespace.clone(), host, port }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use smi_crds::specs::v1alpha4::MatchesError;
 use thiserror::Error;
 
 /// The file name that means standard input.
@@ -62,6 +63,10 @@ pub(super) enum ManifestError {
         /// The same place as `kubectl explain` has it.
         path: String,
     },
+    #[error("{spot}: {source}")]
+    Conversion { spot: Spot, source: Box<smi_crds::ConversionError> },
+    #[error("{spot}: {kind} {namespace}/{name}: {source}")]
+    Matches { spot: Spot, kind: String, namespace: String, name: String, source: MatchesError },
     #[error("{spot}: the pods of {kind} {namespace}/{name} would be refused: {refusal}")]
     Refused { spot: Spot, kind: String, namespace: String, name: String, refusal: weft_operator::admission::inject::Refusal },
 }
@@ -133,7 +138,7 @@ impl Manifest {
         };
         let namespace = text("/metadata/namespace").unwrap_or_else(|| namespace.to_owned());
         let mut manifest = Self { spot, api_version, kind, namespace, name, object };
-        manifest.set_metadata("namespace", manifest.namespace.clone().into());
+        manifest.object["metadata"]["namespace"] = manifest.namespace.clone().into();
         Ok(manifest)
     }
 
@@ -142,11 +147,17 @@ impl Manifest {
         self.api_version.split_once('/').map_or("", |(group, _)| group)
     }
 
-    /// Sets a field of the metadata.
-    pub(super) fn set_metadata(&mut self, field: &str, value: Value) {
-        if let Some(metadata) = self.object.pointer_mut("/metadata").and_then(Value::as_object_mut) {
-            metadata.insert(field.to_owned(), value);
-        }
+    /// The object in the version in which the API server would store it.
+    ///
+    /// # Errors
+    /// When its own version is not published, or it cannot be converted.
+    pub(super) fn stored(mut self) -> Result<Self, ManifestError> {
+        let stored = format!("{}/{}", self.group(), smi_crds::STORED);
+        let converted = smi_crds::convert(self.object, &stored);
+        self.object = converted
+            .map_err(|source| ManifestError::Conversion { spot: self.spot.clone(), source: Box::new(source) })?;
+        self.api_version = stored;
+        Ok(self)
     }
 
     /// The object as a type.
@@ -184,6 +195,17 @@ impl Manifest {
             field,
             problem,
             path,
+        }
+    }
+
+    /// That one cannot tell which matches it has.
+    pub(super) fn without_matches(&self, source: MatchesError) -> ManifestError {
+        ManifestError::Matches {
+            spot: self.spot.clone(),
+            kind: self.kind.clone(),
+            namespace: self.namespace.clone(),
+            name: self.name.clone(),
+            source,
         }
     }
 

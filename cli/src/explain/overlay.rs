@@ -93,11 +93,13 @@ pub(super) fn lay(
                 world.namespaces.insert(manifest.name, namespace.metadata.labels.unwrap_or_default());
             }
             ("split.smi-spec.io", "TrafficSplit") => {
-                let split: TrafficSplit = manifest.typed()?;
+                let split: TrafficSplit = manifest.stored()?.typed()?;
                 guarded::<TrafficSplits, _, _>(&mut world.splits, split, creation, |split| &split.spec);
             }
             ("specs.smi-spec.io", "HTTPRouteGroup") => {
+                let manifest = manifest.stored()?;
                 let group: HttpRouteGroup = manifest.typed()?;
+                group.matches().map_err(|error| manifest.without_matches(error))?;
                 guarded::<HttpRouteGroups, _, _>(&mut world.route_groups, group, creation, |group| &group.spec);
             }
             (group, kind) => match workload(group, kind) {

@@ -37,7 +37,11 @@ impl World {
     pub(super) fn unreadable(&self) -> Vec<String> {
         let splits = self.splits.iter().filter_map(|(name, split)| unreadable("TrafficSplit", name, split));
         let groups = self.route_groups.iter().filter_map(|(name, group)| unreadable("HTTPRouteGroup", name, group));
-        splits.chain(groups).collect()
+        let ambiguous = self.route_groups.iter().filter_map(|(name, group)| {
+            let error = group.0.as_ref().ok()?.matches().err()?;
+            Some(ignored("HTTPRouteGroup", name, &error))
+        });
+        splits.chain(groups).chain(ambiguous).collect()
     }
 }
 
@@ -49,5 +53,9 @@ fn put<K: Kind>(snapshot: &mut Snapshot, objects: &Objects<K>) {
 
 fn unreadable<T>(kind: &str, name: &impl ToString, object: &DeserializeGuard<T>) -> Option<String> {
     let error = object.0.as_ref().err()?;
-    Some(format!("{kind} {} cannot be read, and is not acted on: {}", name.to_string(), error.error))
+    Some(ignored(kind, name, &error.error))
+}
+
+fn ignored(kind: &str, name: &impl ToString, why: &impl ToString) -> String {
+    format!("{kind} {} cannot be read, and is not acted on: {}", name.to_string(), why.to_string())
 }

@@ -24,12 +24,11 @@ impl Kind for HttpRouteGroups {
     }
 
     fn apply(snapshot: &mut Snapshot, key: &GroupRef, object: &Self::Object) -> bool {
-        let group = match &object.0 {
-            Ok(object) => read(object),
-            Err(error) => {
-                tracing::warn!(group = %key, error = error as &dyn std::error::Error, "Ignored an HTTPRouteGroup that cannot be read");
-                return Self::remove(snapshot, key);
-            }
+        let read = object.0.as_ref().map_err(|error| error as &(dyn std::error::Error + 'static));
+        let group = match read.map(|object| (object, object.matches())) {
+            Ok((object, Ok(matches))) => read_group(object, matches),
+            Ok((_, Err(error))) => return ignore(snapshot, key, &error),
+            Err(error) => return ignore(snapshot, key, error),
         };
         if snapshot.route_groups.get(key) == Some(&group) {
             return false;
@@ -47,9 +46,14 @@ impl Kind for HttpRouteGroups {
     }
 }
 
-fn read(object: &HttpRouteGroup) -> RouteGroup {
+fn ignore(snapshot: &mut Snapshot, key: &GroupRef, error: &(dyn std::error::Error + 'static)) -> bool {
+    tracing::warn!(group = %key, error, "Ignored an HTTPRouteGroup that cannot be read");
+    HttpRouteGroups::remove(snapshot, key)
+}
+
+fn read_group(object: &HttpRouteGroup, matches: &[HttpMatch]) -> RouteGroup {
     let generation = object.metadata.generation.unwrap_or_default();
-    RouteGroup::new(object.uid().unwrap_or_default(), generation, object.spec.matches.iter().map(conditions).collect())
+    RouteGroup::new(object.uid().unwrap_or_default(), generation, matches.iter().map(conditions).collect())
 }
 
 fn conditions(written: &HttpMatch) -> Conditions {
