@@ -25,11 +25,12 @@ pub struct SplitSpec {
     name: String,
     root: String,
     backends: Vec<Value>,
+    matches: Vec<Value>,
 }
 
 impl SplitSpec {
     pub(crate) fn new(namespace: TestNamespace, name: &str, root: &str) -> Self {
-        Self { namespace, name: name.to_owned(), root: root.to_owned(), backends: Vec::new() }
+        Self { namespace, name: name.to_owned(), root: root.to_owned(), backends: Vec::new(), matches: Vec::new() }
     }
 
     /// One more backend.
@@ -39,17 +40,27 @@ impl SplitSpec {
         self
     }
 
+    /// Limits it to the requests of one more route group.
+    #[must_use]
+    pub fn matching(mut self, group: &str) -> Self {
+        self.matches.push(json!({"kind": "HTTPRouteGroup", "name": group}));
+        self
+    }
+
     /// Applies it and returns its generation.
     ///
     /// # Errors
     /// When the API server refuses.
     pub async fn apply(&self) -> Result<i64> {
-        let object = json!({
+        let mut object = json!({
             "apiVersion": "split.smi-spec.io/v1alpha4",
             "kind": "TrafficSplit",
             "metadata": {"name": self.name},
             "spec": {"service": self.root, "backends": self.backends},
         });
+        if !self.matches.is_empty() {
+            object["spec"]["matches"] = self.matches.clone().into();
+        }
         let splits = self.namespace.splits();
         let applied = splits
             .patch(&self.name, &PatchParams::apply("weft-e2e").force(), &Patch::Apply(&object))
@@ -76,6 +87,40 @@ impl TestNamespace {
         let kind = GroupVersionKind::gvk("split.smi-spec.io", "v1alpha4", "TrafficSplit");
         let resource = ApiResource::from_gvk_with_plural(&kind, "trafficsplits");
         Api::namespaced_with(self.cluster.client.clone(), &self.name, &resource)
+    }
+
+    /// The HTTPRouteGroups of this namespace.
+    #[must_use]
+    pub fn route_groups(&self) -> Api<DynamicObject> {
+        let kind = GroupVersionKind::gvk("specs.smi-spec.io", "v1alpha4", "HTTPRouteGroup");
+        let resource = ApiResource::from_gvk_with_plural(&kind, "httproutegroups");
+        Api::namespaced_with(self.cluster.client.clone(), &self.name, &resource)
+    }
+
+    /// Applies an HTTPRouteGroup with these matches.
+    ///
+    /// # Errors
+    /// When the API server refuses.
+    pub async fn route_group(&self, name: &str, matches: Value) -> Result<()> {
+        let object = json!({
+            "apiVersion": "specs.smi-spec.io/v1alpha4",
+            "kind": "HTTPRouteGroup",
+            "metadata": {"name": name},
+            "spec": {"matches": matches},
+        });
+        let parameters = PatchParams::apply("weft-e2e").force();
+        let applied = self.route_groups().patch(name, &parameters, &Patch::Apply(&object)).await;
+        applied.with_context(|| format!("applying HTTPRouteGroup {name}"))?;
+        Ok(())
+    }
+
+    /// Deletes an HTTPRouteGroup.
+    ///
+    /// # Errors
+    /// When the API server refuses.
+    pub async fn delete_route_group(&self, name: &str) -> Result<()> {
+        self.route_groups().delete(name, &DeleteParams::default()).await?;
+        Ok(())
     }
 
     /// Deletes a TrafficSplit.

@@ -114,6 +114,12 @@ impl Plan {
         self
     }
 
+    /// Sends HTTP requests by this method.
+    #[must_use]
+    pub fn method(self, method: &str) -> Self {
+        Self { method: method.to_owned(), ..self }
+    }
+
     /// Counts by this field of the answers.
     #[must_use]
     pub fn count_by(self, field: &str) -> Self {

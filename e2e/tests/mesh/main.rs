@@ -8,9 +8,11 @@ mod refusals;
 mod sidecar;
 mod traffic_metrics;
 mod traffic_split_edits;
+mod traffic_split_matches;
 mod traffic_split_references;
 mod traffic_split_schema;
 mod traffic_split_semantics;
+mod traffic_split_services;
 mod traffic_split_weights;
 mod workloads;
 

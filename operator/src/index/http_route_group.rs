@@ -80,6 +80,15 @@ mod tests {
     }
 
     #[test]
+    fn the_sample_is_accepted() {
+        let sample = include_str!("../../../config/samples/split/insiders.yaml");
+        let group = sample.split("---").next().unwrap();
+        let group: HttpRouteGroup = serde_norway::from_str(group).unwrap();
+        let group = read(&group);
+        assert_eq!((group.problems(), group.matches().map(<[_]>::len)), (&[][..], Ok(2)));
+    }
+
+    #[test]
     fn reads_every_condition_and_leaves_when_unreadable() {
         let mut snapshot = Snapshot::default();
         let good = object(serde_json::json!({"matches": [

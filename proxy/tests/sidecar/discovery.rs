@@ -119,7 +119,7 @@ async fn the_authority_says_which_service_is_meant_where_an_address_does_not() {
     let mut client = Client::connect(proxy.outbound).await;
     for (host, want) in [
         ("Web.shop.svc.:8080", "split"),
-        ("other", "pod"),
+        ("other:80", "pod"),
         ("example.org.uk", "pod"),
         ("127.0.0.1:8080", "pod"),
         ("web-0.web.shop.svc", "pod"),

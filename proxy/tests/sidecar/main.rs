@@ -16,6 +16,7 @@ mod protocols;
 mod rotation;
 mod smuggling;
 mod split;
+mod split_matches;
 mod statistics;
 mod streaming;
 mod support;
