@@ -59,13 +59,17 @@ impl Version {
     }
 }
 
+/// Says what is wrong with a kept value.
+type Check = fn(&Value) -> Result<(), String>;
+
 /// A kind, with what differs between its versions.
 struct Kind {
     name: &'static str,
     group: &'static str,
     oldest: Version,
-    /// Names of what the annotation may keep.
-    keeps: &'static [&'static str],
+    /// Names of what the annotation may keep, each with a check of its value. What restricts the object must be
+    /// readable, else the annotation as a whole is not.
+    keeps: &'static [(&'static str, Check)],
     /// Changes an object of an older version into one of the hub.
     lift: fn(&mut Map<String, Value>, &mut Kept, Version, &Reader<'_>) -> Result<(), ConversionError>,
     /// Removes from what the hub keeps all that it can say itself, or that is without meaning.
@@ -125,7 +129,7 @@ pub fn convert(mut object: Value, to: &str) -> Result<Value, ConversionError> {
         return Ok(object);
     }
 
-    let mut kept = Kept::take(body, kind.keeps, from, &reader)?;
+    let mut kept = Kept::take(body, kind, from, &reader)?;
     if from != Version::HUB {
         (kind.lift)(body, &mut kept, from, &reader)?;
     }

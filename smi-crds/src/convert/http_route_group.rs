@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::kept::unchecked;
 use super::{ConversionError, Kept, Kind, Reader, Reason, Version};
 use crate::specs::v1alpha4::HeaderFilters;
 
@@ -9,7 +10,7 @@ pub(super) const KIND: Kind = Kind {
     name: "HTTPRouteGroup",
     group: crate::specs::GROUP,
     oldest: Version::V1Alpha1,
-    keeps: &[PLACE, HEADERS],
+    keeps: &[(PLACE, unchecked), (HEADERS, check_headers)],
     lift,
     tidy,
     lower,
@@ -98,7 +99,8 @@ fn is_place(place: &Value, has_matches: bool) -> bool {
 /// A match that is gone may take its headers along; but if another is new, it may be the same under a new name and would
 /// match more than was meant.
 fn restore_headers(matches: &mut [Value], kept: &Value, reader: &Reader<'_>) -> Result<(), ConversionError> {
-    let mut kept = entries(kept).map_err(|why| Kept::error(reader, HEADERS, why))?;
+    let kept = kept.as_array().into_iter().flatten();
+    let mut kept: Vec<_> = kept.filter_map(|entry| Some((entry.get(0)?.as_str()?, entry.get(1)))).collect();
     let mut renamed = None;
     for (index, item) in matches.iter_mut().enumerate() {
         let name = item.get("name").and_then(Value::as_str).unwrap_or_default();
@@ -120,12 +122,8 @@ fn restore_headers(matches: &mut [Value], kept: &Value, reader: &Reader<'_>) -> 
     Ok(())
 }
 
-/// The kept names and headers.
-fn entries(kept: &Value) -> Result<Vec<(&str, Option<&Value>)>, String> {
-    let entry = |entry: &'_ Value| -> Result<(), String> { check_entry(entry) };
-    let list = kept.as_array().ok_or("not a list")?;
-    list.iter().try_for_each(entry)?;
-    Ok(list.iter().filter_map(|entry| Some((entry.get(0)?.as_str()?, entry.get(1)))).collect())
+fn check_headers(kept: &Value) -> Result<(), String> {
+    kept.as_array().ok_or("not a list")?.iter().try_for_each(check_entry)
 }
 
 fn check_entry(entry: &Value) -> Result<(), String> {

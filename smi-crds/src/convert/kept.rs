@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{ConversionError, Reader, Reason, Version};
+use super::{ConversionError, Kind, Reader, Reason, Version};
 
 /// Name of the annotation that keeps what the object's version cannot say. Its value is JSON, and Weft's own business.
 pub const CONVERSION: &str = "weft.dev/conversion";
@@ -18,18 +18,18 @@ pub(super) const UNREADABLE: &str = "unreadable";
 pub(super) struct Kept(Map<String, Value>);
 
 impl Kept {
-    /// Takes the annotation away from an object of version `from`; `known` are the names that its kind uses.
+    /// Takes the annotation away from an object of version `from`; `kind` knows what it may hold.
     ///
     /// In the hub an annotation that cannot be read is kept as it is. In an older version it is an error, because it may
     /// have held what restricts the object.
     pub(super) fn take(
         body: &mut Map<String, Value>,
-        known: &[&str],
+        kind: &Kind,
         from: Version,
         reader: &Reader<'_>,
     ) -> Result<Self, ConversionError> {
         let Some(text) = remove(body) else { return Ok(Self::default()) };
-        match text.as_str().ok_or_else(|| "not a string".to_owned()).and_then(|text| read(text, known)) {
+        match text.as_str().ok_or_else(|| "not a string".to_owned()).and_then(|text| read(text, kind)) {
             Ok(kept) => Ok(Self(kept)),
             Err(_) if from == Version::HUB => Ok(Self(Map::from_iter([(UNREADABLE.to_owned(), text)]))),
             Err(why) => Err(reader.error(PATH, Reason::Annotation(why))),
@@ -69,15 +69,10 @@ impl Kept {
     pub(super) fn remove(&mut self, name: &str) -> Option<Value> {
         self.0.remove(name)
     }
-
-    /// An error about what is kept under `name`.
-    pub(super) fn error(reader: &Reader<'_>, name: &str, why: impl std::fmt::Display) -> ConversionError {
-        reader.error(PATH, Reason::Annotation(format!("{name}: {why}")))
-    }
 }
 
-/// Reads the text of an annotation as what it keeps.
-pub(super) fn read(text: &str, known: &[&str]) -> Result<Map<String, Value>, String> {
+/// Reads the text of an annotation as what it keeps for `kind`.
+pub(super) fn read(text: &str, kind: &Kind) -> Result<Map<String, Value>, String> {
     let kept = match serde_json::from_str(text) {
         Ok(Value::Object(kept)) => kept,
         Ok(_) => return Err("not a JSON object".to_owned()),
@@ -86,10 +81,20 @@ pub(super) fn read(text: &str, known: &[&str]) -> Result<Map<String, Value>, Str
     if kept.get(UNREADABLE).is_some_and(|text| !text.is_string()) {
         return Err(format!("{UNREADABLE}: not a string"));
     }
-    match kept.keys().find(|name| *name != UNREADABLE && !known.contains(&name.as_str())) {
-        Some(unknown) => Err(format!("unknown field {unknown:?}")),
-        None => Ok(kept),
+    for (name, value) in &kept {
+        let check = kind.keeps.iter().find(|(known, _)| known == name).map(|(_, check)| check);
+        match check {
+            Some(check) => check(value).map_err(|why| format!("{name}: {why}"))?,
+            None if name == UNREADABLE => {}
+            None => return Err(format!("unknown field {name:?}")),
+        }
     }
+    Ok(kept)
+}
+
+/// Lets anything pass: for what is without effect if it does not fit.
+pub(super) fn unchecked(_: &Value) -> Result<(), String> {
+    Ok(())
 }
 
 /// Removes the annotation, and with it a map that holds nothing else.

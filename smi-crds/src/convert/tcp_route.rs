@@ -9,7 +9,7 @@ pub(super) const KIND: Kind = Kind {
     name: "TCPRoute",
     group: crate::specs::GROUP,
     oldest: Version::V1Alpha1,
-    keeps: &[MATCHES],
+    keeps: &[(MATCHES, check)],
     lift,
     tidy,
     lower,
@@ -33,7 +33,6 @@ fn lift(
         }
     }
     if let Some(matches) = kept.remove(MATCHES) {
-        check(&matches).map_err(|why| Kept::error(reader, MATCHES, why))?;
         // Also if the spec is gone: without its ports the route would stand for all of them.
         let spec = body.entry("spec").or_insert_with(|| Value::Object(Map::new()));
         spec[MATCHES] = matches;

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::kept::unchecked;
 use super::reading::type_of;
 use super::{ConversionError, Kept, Kind, Reader, Reason, Version};
 use crate::quantity::{InvalidQuantity, Quantity, whole_numbers};
@@ -11,7 +12,7 @@ pub(super) const KIND: Kind = Kind {
     name: "TrafficSplit",
     group: crate::split::GROUP,
     oldest: Version::V1Alpha1,
-    keeps: &[WEIGHTS, MATCHES],
+    keeps: &[(WEIGHTS, unchecked), (MATCHES, check_matches)],
     lift,
     tidy,
     lower,
@@ -40,7 +41,6 @@ fn lift(
         let version = format!("{}/{}", crate::split::GROUP, from.as_str());
         reader.absent(spec, "matches", "spec.matches", version, "split.smi-spec.io/v1alpha4")?;
         if let Some(matches) = kept.remove(MATCHES) {
-            check_matches(&matches).map_err(|why| Kept::error(reader, MATCHES, why))?;
             spec.insert("matches".to_owned(), matches);
         }
     }

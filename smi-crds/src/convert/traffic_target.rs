@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU16;
 
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{ConversionError, Kept, Kind, Reader, Reason, Version, kept};
@@ -11,7 +12,7 @@ pub(super) const KIND: Kind = Kind {
     name: "TrafficTarget",
     group: crate::access::GROUP,
     oldest: Version::V1Alpha1,
-    keeps: &[PORT, GROUPS],
+    keeps: &[(PORT, check_kept_port), (GROUPS, kept::unchecked)],
     lift,
     tidy,
     lower,
@@ -49,7 +50,7 @@ fn lift(
         // What the client sees decides, also if it sees no port.
         kept.remove(PORT);
         if let Some(port) = destination.remove(PORT) {
-            check_port(&port).map_err(|reason| reader.error(format!("{path}.port"), reason))?;
+            read_port(&port).map_err(|reason| reader.error(format!("{path}.port"), reason))?;
             kept.insert(PORT, port);
         }
     } else {
@@ -60,9 +61,6 @@ fn lift(
             version,
             "a TCPRoute with spec.matches.ports, named in spec.rules",
         )?;
-        if let Some(port) = kept.get(PORT) {
-            check_port(port).map_err(|reason| Kept::error(reader, PORT, reason))?;
-        }
     }
     if let Some(kept) = kept.remove(GROUPS) {
         restore_groups(spec, kept);
@@ -72,19 +70,20 @@ fn lift(
 
 /// The port that the text of an annotation of the hub keeps.
 pub(crate) fn kept_port(text: &str) -> Result<Option<NonZeroU16>, String> {
-    let kept = kept::read(text, KIND.keeps)?;
+    let kept = kept::read(text, &KIND)?;
     match kept.get(PORT) {
-        Some(port) => match serde_json::from_value::<Port>(port.clone()) {
-            Ok(port) => Ok(Some(port.number())),
-            Err(error) => Err(format!("{PORT}: {error}")),
-        },
-        None if kept.contains_key(kept::UNREADABLE) => Err(format!("it says that it was {}", kept::UNREADABLE)),
+        Some(port) => read_port(port).map(|port| Some(port.number())).map_err(|reason| reason.to_string()),
+        None if kept.contains_key(kept::UNREADABLE) => Err("it holds another that could not be read".to_owned()),
         None => Ok(None),
     }
 }
 
-fn check_port(port: &Value) -> Result<(), Reason> {
-    serde_json::from_value::<Port>(port.clone()).map(drop).map_err(|_| Reason::Port(port.to_string()))
+fn read_port(port: &Value) -> Result<Port, Reason> {
+    Port::deserialize(port).map_err(|_| Reason::Port(port.to_string()))
+}
+
+fn check_kept_port(port: &Value) -> Result<(), String> {
+    read_port(port).map(drop).map_err(|reason| reason.to_string())
 }
 
 /// Gives a subject its group back if it is otherwise the one that had it.
@@ -120,7 +119,6 @@ fn subjects(spec: &mut Map<String, Value>) -> impl Iterator<Item = &mut Value> {
     destination.into_iter().chain(sources.into_iter().flatten())
 }
 
-/// A port that cannot be read stays, so that whoever enforces it finds that out.
 fn tidy(_: &Map<String, Value>, kept: &mut Kept) {
     kept.remove(GROUPS);
 }
@@ -139,7 +137,6 @@ fn lower(body: &mut Map<String, Value>, kept: &mut Kept, to: Version) {
     }
     if to < Version::V1Alpha3
         && let Some(Value::Object(destination)) = spec.get_mut("destination")
-        && kept.get(PORT).is_some_and(|port| check_port(port).is_ok())
         && let Some(port) = kept.remove(PORT)
     {
         destination.insert(PORT.to_owned(), port);
