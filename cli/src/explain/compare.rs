@@ -1,6 +1,6 @@
 //! What a request has to do with the route groups of a split.
 
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderName, Method};
 use weft_operator::compile::Finding;
 use weft_operator::model::{GroupRef, Snapshot, SplitRef};
 use weft_policy::http::{Conditions, Match, Request, Unmet};
@@ -91,16 +91,11 @@ fn describe(unmet: Unmet<'_>, conditions: &Conditions, written: &Written, reques
         Unmet::NoHeader(header) => (Condition::MissingHeader, format!("there is no header {header}")),
         Unmet::Header(header) => {
             let value = match header {
-                "host" => written.authority.clone(),
-                _ => values(&written.headers, header),
+                "host" => request.authority(),
+                _ => header.parse().ok().and_then(|name: HeaderName| request.header(&name)),
             };
+            let value = String::from_utf8_lossy(value.unwrap_or_default());
             (Condition::HeaderValue, format!("the header {header} is {value:?}, which is not {}", patterns(header)))
         }
     }
-}
-
-/// The values of a header as one.
-fn values(headers: &HeaderMap, name: &str) -> String {
-    let values = headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
-    values.collect::<Vec<_>>().join(", ")
 }
