@@ -77,15 +77,17 @@ impl Caller {
         let is_sender = |pod: &&Pod| {
             let Some(known) = Pods::observe(pod) else { return false };
             match workload.kind {
-                WorkloadKind::Pod => Pods::key(pod).is_some_and(|key| {
-                    key.namespace == workload.namespace && key.name == workload.name
-                }),
+                WorkloadKind::Pod => {
+                    Pods::key(pod).is_some_and(|key| key.namespace == workload.namespace && key.name == workload.name)
+                }
                 _ => known.workload == *workload,
             }
         };
         let pods: Vec<&Pod> = world.pods.values().filter(is_sender).collect();
         let ways: Vec<Way> = pods.iter().map(|pod| way(pod, addresses, port)).collect();
-        let way = [Way::Sidecar, Way::Bytes, Way::PastTheSidecar, Way::NoSidecar].into_iter().find(|way| ways.contains(way))?;
+        let way = [Way::Sidecar, Way::Bytes, Way::PastTheSidecar, Way::NoSidecar]
+            .into_iter()
+            .find(|way| ways.contains(way))?;
         let meshed = ways.iter().filter(|way| **way != Way::NoSidecar).count();
         let others = ways.iter().filter(|other| **other != way).count();
         if others > 0 {
@@ -119,7 +121,8 @@ fn way(pod: &Pod, addresses: &[IpAddr], port: u16) -> Way {
         return Way::PastTheSidecar;
     }
     let variables = sidecar.env.iter().flatten();
-    let opaque = variables.into_iter().find(|variable| variable.name == OPAQUE_PORTS).and_then(|found| found.value.as_deref());
+    let opaque =
+        variables.into_iter().find(|variable| variable.name == OPAQUE_PORTS).and_then(|found| found.value.as_deref());
     let opaque = opaque.map_or_else(|| DEFAULT_OPAQUE.into(), |text| list::<u16>(Some(text)));
     if opaque.contains(&port) { Way::Bytes } else { Way::Sidecar }
 }

@@ -2,8 +2,8 @@
 
 use http::{HeaderMap, HeaderName, Method};
 use weft_operator::compile::Finding;
-use weft_operator::model::{GroupRef, Snapshot, SplitRef};
-use weft_policy::http::{Conditions, Match, Request, Unmet};
+use weft_operator::model::{ConditionalSplit, GroupRef, Snapshot, SplitRef};
+use weft_policy::http::{Conditions, Match, Request, Unmet, first_met};
 
 use super::answer::{Compared, Condition, Group, Route};
 
@@ -23,9 +23,12 @@ impl Written {
     }
 }
 
-/// Whether a sidecar that was told `matches` takes `request` for one of them.
-pub(super) fn meets(matches: &[Conditions], request: &Request<'_>) -> bool {
-    matches.iter().filter_map(|conditions| Match::new(conditions).ok()).any(|compiled| compiled.is_met_by(request))
+/// Which of these splits a sidecar that was told them sends `request` by.
+pub(super) fn taken<'a>(splits: &'a [ConditionalSplit], request: &Request<'_>) -> Option<&'a ConditionalSplit> {
+    // A group with a match that is none is not accepted, and never told.
+    let compile = |split: &ConditionalSplit| split.matches.iter().filter_map(|one| Match::new(one).ok()).collect();
+    let compiled: Vec<Vec<Match>> = splits.iter().map(compile).collect();
+    first_met(compiled.iter().map(Vec::as_slice), request).and_then(|index| splits.get(index))
 }
 
 /// Every match of every group of a split, compared with a request.
@@ -35,7 +38,9 @@ pub(super) fn groups(snapshot: &Snapshot, name: &SplitRef, written: &Written) ->
     let group = |group: &String| {
         let key = GroupRef { namespace: name.namespace.clone(), name: group.clone() };
         let (matches, problem) = match snapshot.route_groups.get(&key).map(|found| found.matches()) {
-            None => (&[][..], Some(Finding::GroupNotFound { group: key.name.clone(), namespace: key.namespace.clone() })),
+            None => {
+                (&[][..], Some(Finding::GroupNotFound { group: key.name.clone(), namespace: key.namespace.clone() }))
+            }
             Some(Err(problem)) => {
                 (&[][..], Some(Finding::GroupNotAccepted { group: key.name.clone(), problem: problem.clone() }))
             }
@@ -71,7 +76,12 @@ fn compare(conditions: &Conditions, written: &Written, request: &Request<'_>) ->
 }
 
 /// An unmet condition, with what was asked for and what is there.
-fn describe(unmet: Unmet<'_>, conditions: &Conditions, written: &Written, request: &Request<'_>) -> (Condition, String) {
+fn describe(
+    unmet: Unmet<'_>,
+    conditions: &Conditions,
+    written: &Written,
+    request: &Request<'_>,
+) -> (Condition, String) {
     let patterns = |header: &str| {
         let of_header = conditions.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case(header));
         of_header.map(|(_, pattern)| format!("{pattern:?}")).collect::<Vec<_>>().join(" and ")

@@ -181,9 +181,9 @@ impl Decision<'_> {
             (Way::Sidecar | Way::Bytes, _) if opaque && self.service.cluster_ips.is_empty() => {
                 Some("a connection to a pod of a headless service is split only by what a request is addressed to")
             }
-            (Way::Sidecar | Way::Bytes, None) => {
-                Some("what the request is addressed to does not name the service, so that the pod that is called serves")
-            }
+            (Way::Sidecar | Way::Bytes, None) => Some(
+                "what the request is addressed to does not name the service, so that the pod that is called serves",
+            ),
             (Way::Sidecar | Way::Bytes, Some(_)) => None,
         };
         let (summary, split, chosen, considered) = match (unsplit, &compiled) {
@@ -212,7 +212,8 @@ impl Decision<'_> {
         opaque: bool,
     ) -> (String, Option<Deciding>, Vec<Backend>, Vec<Considered>) {
         let request = self.question.request.request();
-        let taken = compiled.conditional.iter().find(|one| !opaque && compare::meets(&one.matches, &request));
+        let looked_into = Some(&compiled.conditional).filter(|_| !opaque);
+        let taken = looked_into.and_then(|splits| compare::taken(splits, &request));
         let (applied, chosen) = match taken {
             Some(one) => (Some(&one.split), &one.backends),
             None => (compiled.split.as_ref(), &compiled.backends),

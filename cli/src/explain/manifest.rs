@@ -68,7 +68,13 @@ pub(super) enum ManifestError {
     #[error("{spot}: {kind} {namespace}/{name}: {source}")]
     Matches { spot: Spot, kind: String, namespace: String, name: String, source: MatchesError },
     #[error("{spot}: the pods of {kind} {namespace}/{name} would be refused: {refusal}")]
-    Refused { spot: Spot, kind: String, namespace: String, name: String, refusal: weft_operator::admission::inject::Refusal },
+    Refused {
+        spot: Spot,
+        kind: String,
+        namespace: String,
+        name: String,
+        refusal: weft_operator::admission::inject::Refusal,
+    },
 }
 
 /// The objects of all `files`, in order. Those that name no namespace are of `namespace`.
@@ -175,7 +181,8 @@ impl Manifest {
     pub(super) fn typed_at<T: DeserializeOwned>(&self, parent: &str, part: &Value) -> Result<T, ManifestError> {
         serde_path_to_error::deserialize(part).map_err(|error| {
             let path = error.path().to_string();
-            let fields: Vec<&str> = [parent, &path].into_iter().filter(|part| !part.is_empty() && *part != ".").collect();
+            let fields: Vec<&str> =
+                [parent, &path].into_iter().filter(|part| !part.is_empty() && *part != ".").collect();
             let field = if fields.is_empty() { self.kind.clone() } else { fields.join(".") };
             self.wrong(field, error.into_inner().to_string())
         })
@@ -186,7 +193,8 @@ impl Manifest {
         let kind = self.kind.to_ascii_lowercase();
         // `kubectl explain` knows no indexes.
         let plain = field.split('.').map(|part| part.split_once('[').map_or(part, |(name, _)| name));
-        let path = if field == self.kind { kind } else { [&*kind].into_iter().chain(plain).collect::<Vec<_>>().join(".") };
+        let path =
+            if field == self.kind { kind } else { [&*kind].into_iter().chain(plain).collect::<Vec<_>>().join(".") };
         ManifestError::Field {
             spot: self.spot.clone(),
             kind: self.kind.clone(),
@@ -277,7 +285,9 @@ mod tests {
             ),
             (
                 "wrong field",
-                format!("{SPLIT}spec: {{service: web, backends: [{{service: v1, weight: 1}}, {{service: v2, weight: many}}]}}"),
+                format!(
+                    "{SPLIT}spec: {{service: web, backends: [{{service: v1, weight: 1}}, {{service: v2, weight: many}}]}}"
+                ),
                 "web.yaml, document 1: TrafficSplit shop/web: spec.backends[1].weight: invalid type: string \"many\", \
                  expected u32; `kubectl explain trafficsplit.spec.backends.weight` shows the right form",
             ),

@@ -148,7 +148,8 @@ fn service(
     let external = spec.type_.as_deref() == Some("ExternalName");
     if spec.cluster_ips.is_none() && !external {
         let written = spec.cluster_ip.clone().filter(|address| !address.is_empty());
-        let kept = || before.and_then(|before| before.cluster_ips.clone()).filter(|addresses| addresses[..] != ["None"]);
+        let kept =
+            || before.and_then(|before| before.cluster_ips.clone()).filter(|addresses| addresses[..] != ["None"]);
         let given = written.map(|address| vec![address]).or_else(kept);
         spec.cluster_ips = Some(given.unwrap_or_else(|| vec![addresses.next()]));
     }
@@ -159,7 +160,9 @@ fn service(
 fn workload(group: &str, kind: &str) -> Option<WorkloadKind> {
     let kind: WorkloadKind = kind.parse().ok()?;
     let of = match kind {
-        WorkloadKind::Deployment | WorkloadKind::StatefulSet | WorkloadKind::DaemonSet | WorkloadKind::ReplicaSet => "apps",
+        WorkloadKind::Deployment | WorkloadKind::StatefulSet | WorkloadKind::DaemonSet | WorkloadKind::ReplicaSet => {
+            "apps"
+        }
         WorkloadKind::Job => "batch",
         WorkloadKind::ReplicationController | WorkloadKind::Pod => "",
     };

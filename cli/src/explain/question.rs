@@ -159,13 +159,14 @@ impl FromStr for Header {
     /// `NAME=VALUE`, or `NAME: VALUE` as curl has it: neither `=` nor `:` can be part of a name.
     fn from_str(text: &str) -> Result<Self, InvalidArgument> {
         let (name, value) = text.split_once(['=', ':']).ok_or_else(|| InvalidArgument::NoValue(text.to_owned()))?;
-        let known = name.trim().parse().map_err(|_: http::header::InvalidHeaderName| {
-            InvalidArgument::HeaderName(name.to_owned())
-        })?;
+        let known = name
+            .trim()
+            .parse()
+            .map_err(|_: http::header::InvalidHeaderName| InvalidArgument::HeaderName(name.to_owned()))?;
         let value = value.trim();
-        let read = value.parse().map_err(|_: http::header::InvalidHeaderValue| {
-            InvalidArgument::HeaderValue(value.to_owned())
-        })?;
+        let read = value
+            .parse()
+            .map_err(|_: http::header::InvalidHeaderValue| InvalidArgument::HeaderValue(value.to_owned()))?;
         Ok(Self { name: known, value: read })
     }
 }
@@ -229,8 +230,9 @@ mod tests {
 
     #[test]
     fn reads_headers_in_both_spellings() {
-        let header =
-            |name: &'static str, value| Ok(Header { name: HeaderName::from_static(name), value: HeaderValue::from_static(value) });
+        let header = |name: &'static str, value| {
+            Ok(Header { name: HeaderName::from_static(name), value: HeaderValue::from_static(value) })
+        };
         for (text, want) in [
             ("end-user=jason", header("end-user", "jason")),
             ("End-User: jason", header("end-user", "jason")),

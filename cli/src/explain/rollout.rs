@@ -130,7 +130,8 @@ fn is_subset(selector: &BTreeMap<String, String>, labels: &BTreeMap<String, Stri
 
 /// Does what the controller of endpoints would do. Each pod gets a slice of its own, because the numbers of named ports differ.
 fn find_endpoints(world: &mut World, name: &ServiceRef) {
-    let Some((service, selector)) = world.services.get(name).and_then(|service| Some((service, selector(service)?))) else {
+    let Some((service, selector)) = world.services.get(name).and_then(|service| Some((service, selector(service)?)))
+    else {
         return;
     };
     let ports = service.spec.iter().flat_map(|spec| spec.ports.iter().flatten());

@@ -52,7 +52,11 @@ impl Splits<'_> {
             .filter(|(_, judgement)| judgement.root.as_ref() == Some(self.root))
             .collect();
         let ordered = in_force.iter().filter_map(|applied| judged.remove_entry(&applied.split)).collect::<Vec<_>>();
-        ordered.into_iter().chain(judged).map(|(name, judgement)| self.consider(name, &judgement, reach, deciding)).collect()
+        ordered
+            .into_iter()
+            .chain(judged)
+            .map(|(name, judgement)| self.consider(name, &judgement, reach, deciding))
+            .collect()
     }
 
     fn consider(

@@ -82,7 +82,8 @@ fn split(name: &str, second: u8, backends: &[(&str, u32)], groups: &[&str]) -> S
 }
 
 fn split_of(root: &str, name: &str, second: u8, backends: &[(&str, u32)], groups: &[&str]) -> String {
-    let backends: Vec<Value> = backends.iter().map(|(name, weight)| json!({"service": name, "weight": weight})).collect();
+    let backends: Vec<Value> =
+        backends.iter().map(|(name, weight)| json!({"service": name, "weight": weight})).collect();
     let matches: Vec<Value> = groups.iter().map(|name| json!({"kind": "HTTPRouteGroup", "name": name})).collect();
     let object = json!({
         "apiVersion": "split.smi-spec.io/v1alpha4",
@@ -134,29 +135,176 @@ fn says_who_serves_with_which_share() {
     for (name, more, arguments, verdict, summary, want) in [
         ("no split", String::new(), "--to svc/web", "served", "no split decides", "web 100% of 3"),
         ("split", two.clone(), "--to svc/web", "served", "TrafficSplit web decides", "v1 90% of 2, v2 10% of 1"),
-        ("the root's whole name", two.clone(), "--to web.shop.svc.cluster.local.:8080", "served", "TrafficSplit web decides", "v1 90% of 2, v2 10% of 1"),
-        ("from another namespace", two.clone(), "--to web.shop -n far", "served", "TrafficSplit web decides", "v1 90% of 2, v2 10% of 1"),
-        ("a missing backend", web(&[("v1", 2), ("v2", 1), ("v9", 1)]), "--to web", "served", "TrafficSplit web decides", "v1 66.66666666666667% of 2, v2 33.333333333333336% of 1, v9 0% of 0 BackendNotFound"),
-        ("no port", web(&[("v1", 1), ("other", 1)]), "--to web", "served", "TrafficSplit web decides", "v1 100% of 2, other 0% of 0 PortNotFound"),
-        ("no ready endpoints", web(&[("v1", 1), ("v3", 1)]), "--to web", "served", "TrafficSplit web decides", "v1 100% of 2, v3 0% of 0 NoReadyEndpoints"),
-        ("a host elsewhere", web(&[("v1", 1), ("far", 1)]), "--to web", "served", "TrafficSplit web decides", "v1 100% of 2, far 0% of 0 ExternalName"),
-        ("weight 0", web(&[("v1", 1), ("v2", 0)]), "--to web", "served", "TrafficSplit web decides", "v1 100% of 2, v2 0% of 1 NoWeight"),
-        ("all weights 0", web(&[("v1", 0), ("v2", 0)]), "--to web", "served", "TrafficSplit web decides", "v1 0% of 2 NoWeight, v2 0% of 1 NoWeight, web 100% of 3"),
-        ("the root as backend", web(&[("web", 1), ("v2", 1)]), "--to web", "served", "TrafficSplit web decides", "web 50% of 3, v2 50% of 1"),
-        ("nobody can serve", web(&[("v3", 1)]), "--to web", "unserved", "TrafficSplit web decides", "v3 100% of 0 NoReadyEndpoints"),
+        (
+            "the root's whole name",
+            two.clone(),
+            "--to web.shop.svc.cluster.local.:8080",
+            "served",
+            "TrafficSplit web decides",
+            "v1 90% of 2, v2 10% of 1",
+        ),
+        (
+            "from another namespace",
+            two.clone(),
+            "--to web.shop -n far",
+            "served",
+            "TrafficSplit web decides",
+            "v1 90% of 2, v2 10% of 1",
+        ),
+        (
+            "a missing backend",
+            web(&[("v1", 2), ("v2", 1), ("v9", 1)]),
+            "--to web",
+            "served",
+            "TrafficSplit web decides",
+            "v1 66.66666666666667% of 2, v2 33.333333333333336% of 1, v9 0% of 0 BackendNotFound",
+        ),
+        (
+            "no port",
+            web(&[("v1", 1), ("other", 1)]),
+            "--to web",
+            "served",
+            "TrafficSplit web decides",
+            "v1 100% of 2, other 0% of 0 PortNotFound",
+        ),
+        (
+            "no ready endpoints",
+            web(&[("v1", 1), ("v3", 1)]),
+            "--to web",
+            "served",
+            "TrafficSplit web decides",
+            "v1 100% of 2, v3 0% of 0 NoReadyEndpoints",
+        ),
+        (
+            "a host elsewhere",
+            web(&[("v1", 1), ("far", 1)]),
+            "--to web",
+            "served",
+            "TrafficSplit web decides",
+            "v1 100% of 2, far 0% of 0 ExternalName",
+        ),
+        (
+            "weight 0",
+            web(&[("v1", 1), ("v2", 0)]),
+            "--to web",
+            "served",
+            "TrafficSplit web decides",
+            "v1 100% of 2, v2 0% of 1 NoWeight",
+        ),
+        (
+            "all weights 0",
+            web(&[("v1", 0), ("v2", 0)]),
+            "--to web",
+            "served",
+            "TrafficSplit web decides",
+            "v1 0% of 2 NoWeight, v2 0% of 1 NoWeight, web 100% of 3",
+        ),
+        (
+            "the root as backend",
+            web(&[("web", 1), ("v2", 1)]),
+            "--to web",
+            "served",
+            "TrafficSplit web decides",
+            "web 50% of 3, v2 50% of 1",
+        ),
+        (
+            "nobody can serve",
+            web(&[("v3", 1)]),
+            "--to web",
+            "unserved",
+            "TrafficSplit web decides",
+            "v3 100% of 0 NoReadyEndpoints",
+        ),
         ("nobody at all", String::new(), "--to v3", "unserved", "no split decides", "v3 100% of 0 NoReadyEndpoints"),
         ("no service", two.clone(), "--to nobody", "unknownRoot", "there is no service shop/nobody", ""),
-        ("no such port", two.clone(), "--to web:81", "unknownRoot", "service shop/web has no TCP port 81; it has 8080", ""),
-        ("no port of the name", String::new(), "--to many:c", "unknownRoot", "service shop/many has no TCP port c; it has 1 (a), 2 (b)", ""),
-        ("a port by its name", String::new(), "--to many:b", "unserved", "no split decides", "many 100% of 0 NoReadyEndpoints"),
-        ("outside", String::new(), "--to far", "outside", "service shop/far is a host outside the cluster (type ExternalName)", ""),
-        ("a caller with a sidecar", two.clone(), "--from pod/client --to web", "served", "TrafficSplit web decides", "v1 90% of 2, v2 10% of 1"),
-        ("a caller without", two.clone(), "--from pod/plain --to web", "served", "the caller has no sidecar, so that nothing is split", "web 100% of 3"),
-        ("a caller without, nobody there", String::new(), "--from pod/plain --to v3", "unserved", "the caller has no sidecar, so that nothing is split", "v3 100% of 0 NoReadyEndpoints"),
-        ("past the sidecar", two.clone(), "--from pod/past --to web", "served", "the rules of the caller's sidecar leave the destination out, so that nothing is split", "web 100% of 3"),
-        ("headless", split_of("none", "a", 1, &[("v2", 1)], &[]), "--to none", "served", "TrafficSplit a decides", "v2 100% of 1"),
-        ("headless, addressed to another", split_of("none", "a", 1, &[("v2", 1)], &[]), "--to none --authority web:8080", "served", "what the request is addressed to does not name the service, so that the pod that is called serves", "none 100% of 3"),
-        ("headless, as bytes", split_of("none", "a", 1, &[("v2", 1)], &[]), "--from pod/blind --to none", "served", "a connection to a pod of a headless service is split only by what a request is addressed to", "none 100% of 3"),
+        (
+            "no such port",
+            two.clone(),
+            "--to web:81",
+            "unknownRoot",
+            "service shop/web has no TCP port 81; it has 8080",
+            "",
+        ),
+        (
+            "no port of the name",
+            String::new(),
+            "--to many:c",
+            "unknownRoot",
+            "service shop/many has no TCP port c; it has 1 (a), 2 (b)",
+            "",
+        ),
+        (
+            "a port by its name",
+            String::new(),
+            "--to many:b",
+            "unserved",
+            "no split decides",
+            "many 100% of 0 NoReadyEndpoints",
+        ),
+        (
+            "outside",
+            String::new(),
+            "--to far",
+            "outside",
+            "service shop/far is a host outside the cluster (type ExternalName)",
+            "",
+        ),
+        (
+            "a caller with a sidecar",
+            two.clone(),
+            "--from pod/client --to web",
+            "served",
+            "TrafficSplit web decides",
+            "v1 90% of 2, v2 10% of 1",
+        ),
+        (
+            "a caller without",
+            two.clone(),
+            "--from pod/plain --to web",
+            "served",
+            "the caller has no sidecar, so that nothing is split",
+            "web 100% of 3",
+        ),
+        (
+            "a caller without, nobody there",
+            String::new(),
+            "--from pod/plain --to v3",
+            "unserved",
+            "the caller has no sidecar, so that nothing is split",
+            "v3 100% of 0 NoReadyEndpoints",
+        ),
+        (
+            "past the sidecar",
+            two.clone(),
+            "--from pod/past --to web",
+            "served",
+            "the rules of the caller's sidecar leave the destination out, so that nothing is split",
+            "web 100% of 3",
+        ),
+        (
+            "headless",
+            split_of("none", "a", 1, &[("v2", 1)], &[]),
+            "--to none",
+            "served",
+            "TrafficSplit a decides",
+            "v2 100% of 1",
+        ),
+        (
+            "headless, addressed to another",
+            split_of("none", "a", 1, &[("v2", 1)], &[]),
+            "--to none --authority web:8080",
+            "served",
+            "what the request is addressed to does not name the service, so that the pod that is called serves",
+            "none 100% of 3",
+        ),
+        (
+            "headless, as bytes",
+            split_of("none", "a", 1, &[("v2", 1)], &[]),
+            "--from pod/blind --to none",
+            "served",
+            "a connection to a pod of a headless service is split only by what a request is addressed to",
+            "none 100% of 3",
+        ),
     ] {
         let answer = ask(&more, arguments).unwrap();
         let json = serde_json::to_value(&answer).unwrap();
@@ -181,12 +329,42 @@ fn says_which_match_a_request_meets_and_why_not_the_others() {
         answer.splits.iter().map(split).collect::<Vec<_>>().join(", ")
     };
     for (name, arguments, route, want) in [
-        ("a header", "--to web --header end-user=jason", Some("testers/jason"), "ab: InForce, late: NotReached, lost: NoMatch, web: NotReached, twin: Rejected"),
-        ("path and method", "--to web GET /beta/1?a=b", Some("testers/beta"), "ab: InForce, late: NotReached, lost: NoMatch, web: NotReached, twin: Rejected"),
-        ("a normalised path", "--to web HEAD /a/../%62eta", Some("testers/beta"), "ab: InForce, late: NotReached, lost: NoMatch, web: NotReached, twin: Rejected"),
-        ("no match", "--to web POST /beta", None, "ab: NoMatch, late: NoMatch, lost: NoMatch, web: InForce, twin: Rejected"),
-        ("bytes", "--from pod/blind --to web --header end-user=jason", None, "ab: NotLookedInto, late: NotLookedInto, lost: NotLookedInto, web: InForce, twin: Rejected"),
-        ("no sidecar", "--from pod/plain --to web --header end-user=jason", None, "ab: NotSplit, late: NotSplit, lost: NotSplit, web: NotSplit, twin: Rejected"),
+        (
+            "a header",
+            "--to web --header end-user=jason",
+            Some("testers/jason"),
+            "ab: InForce, late: NotReached, lost: NoMatch, web: NotReached, twin: Rejected",
+        ),
+        (
+            "path and method",
+            "--to web GET /beta/1?a=b",
+            Some("testers/beta"),
+            "ab: InForce, late: NotReached, lost: NoMatch, web: NotReached, twin: Rejected",
+        ),
+        (
+            "a normalised path",
+            "--to web HEAD /a/../%62eta",
+            Some("testers/beta"),
+            "ab: InForce, late: NotReached, lost: NoMatch, web: NotReached, twin: Rejected",
+        ),
+        (
+            "no match",
+            "--to web POST /beta",
+            None,
+            "ab: NoMatch, late: NoMatch, lost: NoMatch, web: InForce, twin: Rejected",
+        ),
+        (
+            "bytes",
+            "--from pod/blind --to web --header end-user=jason",
+            None,
+            "ab: NotLookedInto, late: NotLookedInto, lost: NotLookedInto, web: InForce, twin: Rejected",
+        ),
+        (
+            "no sidecar",
+            "--from pod/plain --to web --header end-user=jason",
+            None,
+            "ab: NotSplit, late: NotSplit, lost: NotSplit, web: NotSplit, twin: Rejected",
+        ),
     ] {
         let answer = ask(&splits, arguments).unwrap();
         let met = answer.split.as_ref().and_then(|split| split.route.as_ref());
@@ -210,7 +388,8 @@ kind: HTTPRouteGroup
 metadata: {name: broken}
 spec: {matches: [{name: all}, {name: half, pathRegex: "/("}]}
 "#;
-    let answer = ask(&format!("{splits}{groups}"), "--to web -H end-user=eve -H cookie=a=b -H cookie=c=d POST /a%2fb").unwrap();
+    let answer =
+        ask(&format!("{splits}{groups}"), "--to web -H end-user=eve -H cookie=a=b -H cookie=c=d POST /a%2fb").unwrap();
     let compared = |group: &answer::Group| {
         let problem = group.problem.iter().map(|problem| format!("{}: {problem}", group.name));
         let matches = group.matches.iter().map(|compared| {

@@ -109,7 +109,7 @@ impl Cluster {
     }
 }
 
-fn kubeconfig() -> Result<PathBuf> {
+pub(crate) fn kubeconfig() -> Result<PathBuf> {
     if let Some(path) = std::env::var_os("KUBECONFIG").filter(|path| !path.is_empty()) {
         return Ok(path.into());
     }

@@ -1,6 +1,7 @@
 //! What Weft promises, shown on a cluster: one file for each topic, tests in parallel, each in a namespace of its own.
 
 mod addresses;
+mod explain;
 mod foreign;
 mod injection;
 mod protocols;

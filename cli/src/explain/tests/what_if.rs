@@ -106,7 +106,8 @@ fn a_service_keeps_its_address() {
     let addresses = |world: &World| world.services[&name].spec.as_ref().unwrap().cluster_ips.clone();
     let mut after = cluster("");
     let text = "{apiVersion: v1, kind: Service, metadata: {name: web}, spec: {ports: [{port: 81}]}}";
-    overlay::lay(&mut after, manifests(text).unwrap(), &Creation { now: Some(now()) }, &mut Addresses::default()).unwrap();
+    overlay::lay(&mut after, manifests(text).unwrap(), &Creation { now: Some(now()) }, &mut Addresses::default())
+        .unwrap();
     assert!(addresses(&before).is_some_and(|addresses| addresses.len() == 1));
     assert_eq!(addresses(&after), addresses(&before));
 }
@@ -114,20 +115,31 @@ fn a_service_keeps_its_address() {
 #[test]
 fn the_injector_decides_who_has_a_sidecar() {
     let pod = |name: &str, more: &str| {
-        format!("{{apiVersion: v1, kind: Pod, metadata: {{name: {name}, {more}}}, spec: {{containers: [{{name: main}}]}}}}")
+        format!(
+            "{{apiVersion: v1, kind: Pod, metadata: {{name: {name}, {more}}}, spec: {{containers: [{{name: main}}]}}}}"
+        )
     };
     for (name, text, want) in [
         ("by its namespace", pod("new", ""), (Some(1), "sidecar")),
         ("declined", pod("new", "labels: {weft.dev/inject: disabled}"), (Some(0), "noSidecar")),
-        ("another port is skipped", pod("new", "annotations: {weft.dev/skip-outbound-ports: '80'}"), (Some(1), "sidecar")),
-        ("the network is skipped", pod("new", "annotations: {weft.dev/skip-outbound-cidrs: 240.0.0.0/4}"), (Some(1), "pastTheSidecar")),
+        (
+            "another port is skipped",
+            pod("new", "annotations: {weft.dev/skip-outbound-ports: '80'}"),
+            (Some(1), "sidecar"),
+        ),
+        (
+            "the network is skipped",
+            pod("new", "annotations: {weft.dev/skip-outbound-cidrs: 240.0.0.0/4}"),
+            (Some(1), "pastTheSidecar"),
+        ),
         ("opaque", pod("new", "annotations: {weft.dev/opaque-ports: '8080'}"), (Some(1), "bytes")),
     ] {
         let answer = what_if("", &text, "--from pod/new --to web").unwrap();
         let way = serde_json::to_value(&answer.caller).unwrap()["way"].clone();
         assert_eq!((answer.caller.meshed, way.as_str()), (want.0, Some(want.1)), "{name}");
     }
-    let refused = what_if("", &pod("new", "annotations: {weft.dev/admin-port: none}"), "--to web").unwrap_err().to_string();
+    let refused =
+        what_if("", &pod("new", "annotations: {weft.dev/admin-port: none}"), "--to web").unwrap_err().to_string();
     assert!(refused.starts_with("shop.yaml, document 1: the pods of Pod shop/new would be refused: "), "{refused}");
     assert!(refused.contains("weft.dev/admin-port"), "{refused}");
 }
