@@ -12,7 +12,7 @@ use kube::{
 use smi_crds::{
     access::v1alpha4::{IdentityBinding, TrafficTarget},
     condition::ACCEPTED,
-    specs::v1alpha4::{TcpRoute, UdpRoute},
+    specs::v1alpha4::{HttpRouteGroup, TcpRoute, UdpRoute},
 };
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -38,6 +38,7 @@ impl Inactive {
             (ApiResource::erase::<K>(&()), effect)
         }
         let resources = vec![
+            of::<HttpRouteGroup>("no request is matched by it"),
             of::<TcpRoute>("no connection is matched by it"),
             of::<UdpRoute>("no packet is matched by it"),
             of::<TrafficTarget>("it neither allows nor denies anything"),
