@@ -1,13 +1,16 @@
 //! Manifests of every kind: what is read is written back unchanged, and what is wrong is refused.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU16;
 
 use proptest::prelude::*;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use smi_crds::access::v1alpha4::{IdentityBinding, RouteKind, SubjectKind, TrafficTarget};
-use smi_crds::specs::v1alpha4::{HeaderFilters, HttpMethod, HttpRouteGroup, PortMatch, TcpRoute, UdpRoute};
+use smi_crds::specs::v1alpha4::{
+    HeaderFilters, HttpMethod, HttpRouteGroup, MatchesError, PortMatch, TcpRoute, UdpRoute,
+};
 use smi_crds::split::v1alpha4::{Backend, TrafficSplit};
 
 type ReadAndWrite = fn(&str) -> Result<Value, serde_norway::Error>;
@@ -268,6 +271,47 @@ fn reads_null_as_absent() {
     let read = &group.matches().unwrap()[0];
     assert_eq!((&read.path_regex, &read.methods, &read.headers), (&None, &None, &None));
     assert_eq!(serde_json::from_value::<PortMatch>(json!({"ports": null})).unwrap(), PortMatch::default());
+}
+
+#[test]
+fn gives_the_matches_of_a_group_wherever_they_stand() {
+    let group = |fields: &str| -> HttpRouteGroup {
+        serde_norway::from_str(&manifest("specs.smi-spec.io/v1alpha4", "HTTPRouteGroup", fields)).expect(fields)
+    };
+    for (name, fields, want) in [
+        ("under spec", "spec: {matches: [{name: a}]}", Ok(vec!["a"])),
+        ("beside spec", "matches: [{name: a}]", Ok(vec!["a"])),
+        ("beside an empty spec", "spec: {}\nmatches: [{name: a}]", Ok(vec!["a"])),
+        ("both, equal", "spec: {matches: [{name: a}]}\nmatches: [{name: a}]", Ok(vec!["a"])),
+        ("both, different", "spec: {matches: [{name: a}]}\nmatches: [{name: b}]", Err(MatchesError::Differ)),
+        ("no match", "spec: {matches: []}", Ok(vec![])),
+        ("empty spec", "spec: {}", Err(MatchesError::Missing)),
+        ("nothing", "", Err(MatchesError::Missing)),
+    ] {
+        let group = group(fields);
+        let found = group.matches().map(|matches| matches.iter().map(|item| &*item.name).collect::<Vec<_>>());
+        assert_eq!(found, want, "{name}");
+    }
+}
+
+#[test]
+fn gives_the_ports_of_a_route_however_they_are_written() {
+    let numbers = |ports: Vec<NonZeroU16>| ports.into_iter().map(NonZeroU16::get).collect::<Vec<_>>();
+    for (name, fields, want) in [
+        ("numbers", "spec: {matches: {ports: [443, 80]}}", &[443, 80][..]),
+        ("strings", "spec: {matches: {ports: ['443', 80]}}", &[443, 80]),
+        ("empty list", "spec: {matches: {ports: []}}", &[]),
+        ("no ports", "spec: {matches: {}}", &[]),
+        ("no matches", "spec: {}", &[]),
+        ("no spec", "", &[]),
+    ] {
+        let tcp: TcpRoute =
+            serde_norway::from_str(&manifest("specs.smi-spec.io/v1alpha4", "TCPRoute", fields)).expect(name);
+        assert_eq!(numbers(tcp.ports().collect()), want, "{name}");
+        let udp: UdpRoute =
+            serde_norway::from_str(&manifest("specs.smi-spec.io/v1alpha4", "UDPRoute", fields)).expect(name);
+        assert_eq!(numbers(udp.ports().collect()), want, "{name}");
+    }
 }
 
 #[test]

@@ -59,7 +59,7 @@ fn lift(
             PORT,
             "spec.destination.port",
             version,
-            "a TCPRoute with spec.matches.ports, named in spec.rules",
+            "access.smi-spec.io/v1alpha2, or name a TCPRoute with the port in spec.rules",
         )?;
     }
     if let Some(kept) = kept.remove(GROUPS) {

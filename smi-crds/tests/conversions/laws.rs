@@ -2,9 +2,10 @@
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use smi_crds::{CONVERSION, access, convert, specs, split};
+use smi_crds::{CONVERSION, convert};
 
 use super::objects::{KINDS, VERSIONS, object, object_and_version};
+use super::typed::read;
 
 fn version(object: &Value) -> &str {
     object["apiVersion"].as_str().expect("apiVersion")
@@ -22,26 +23,6 @@ fn metadata(object: &Value) -> Value {
     metadata
 }
 
-/// Reads the object as the type of its kind and version.
-fn read(object: &Value) -> Result<Value, serde_json::Error> {
-    macro_rules! read {
-        ($($group:ident $kind:ident $type:ident: $($version:ident)*;)*) => {
-            match (object["kind"].as_str().expect("kind"), version(object)) {
-                $($((kind, version) if kind == stringify!($kind)
-                    && version == format!("{}/{}", $group::GROUP, stringify!($version)) =>
-                    serde_json::to_value(serde_json::from_value::<$group::$version::$type>(object.clone())?),)*)*
-                other => panic!("{other:?}"),
-            }
-        };
-    }
-    read! {
-        split TrafficSplit TrafficSplit: v1alpha1 v1alpha2 v1alpha3 v1alpha4;
-        specs HTTPRouteGroup HttpRouteGroup: v1alpha1 v1alpha2 v1alpha3 v1alpha4;
-        specs TCPRoute TcpRoute: v1alpha1 v1alpha2 v1alpha3 v1alpha4;
-        access TrafficTarget TrafficTarget: v1alpha1 v1alpha2 v1alpha3 v1alpha4;
-    }
-}
-
 /// Drops null members, which the types read as absent.
 fn without_nulls(value: &mut Value) {
     match value {
@@ -55,7 +36,7 @@ fn without_nulls(value: &mut Value) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 4000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 4000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn there_and_back_is_the_identity((object, to) in object_and_version()) {

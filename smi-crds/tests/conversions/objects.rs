@@ -27,7 +27,7 @@ pub(crate) fn object(kind: usize, version: usize) -> BoxedStrategy<Value> {
         2 => tcp(version).boxed(),
         _ => target(version).boxed(),
     };
-    (metadata(), fields, optional(json!({"observedGeneration": 3, "conditions": []})))
+    (metadata(), fields, optional(json!({"observedGeneration": 3})))
         .prop_map(move |(metadata, fields, status)| {
             let mut object = json!({
                 "apiVersion": format!("{}/{}", KINDS[kind].1, VERSIONS[version]),
