@@ -84,7 +84,7 @@ mod tests {
         let sample = include_str!("../../../config/samples/split/insiders.yaml");
         let group = sample.split("---").next().unwrap();
         let group: HttpRouteGroup = serde_norway::from_str(group).unwrap();
-        let group = RouteGroup::new(String::new(), 1, group.spec.matches.iter().map(conditions).collect());
+        let group = read_group(&group, group.matches().unwrap());
         assert_eq!((group.problems(), group.matches().map(<[_]>::len)), (&[][..], Ok(2)));
     }
 
