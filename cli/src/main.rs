@@ -1,8 +1,9 @@
-//! The command `weft`: looks at a cluster and tells what state the mesh is in.
+//! The command `weft`: looks at a cluster and tells what state the mesh is in, and what becomes of a request.
 
 mod arguments;
 mod check;
 mod connection;
+mod explain;
 mod migrate;
 mod outcome;
 mod output;
@@ -13,7 +14,7 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use clap::Parser;
 
-use arguments::{Arguments, Command};
+use arguments::{Arguments, Command, Explain};
 use outcome::Outcome;
 
 #[tokio::main(flavor = "current_thread")]
@@ -39,6 +40,9 @@ async fn run() -> Result<Outcome> {
         Command::Check => check::check(&arguments.cluster, arguments.output).await?,
         Command::MigrateStorage(migrate) => {
             migrate::migrate(&arguments.cluster, migrate.check, arguments.output).await?
+        }
+        Command::Explain(Explain::Request(request)) => {
+            explain::request(&arguments.cluster, &request, arguments.output).await?
         }
     };
     print!("{printed}");

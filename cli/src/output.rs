@@ -6,10 +6,10 @@ use serde::Serialize;
 /// Form of what is printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// A table for people. Its columns may change.
+    /// For people: a table, whose columns may change.
     #[default]
     Table,
-    /// A JSON array with one object for each row. Its fields are not renamed or removed.
+    /// For programs: an array with one object for each row, or one object. Its fields are not renamed or removed.
     Json,
 }
 
@@ -27,9 +27,14 @@ pub(crate) trait Row: Serialize {
 /// Fails when a row cannot be written as JSON.
 pub(crate) fn render<R: Row>(rows: &[R], format: Format) -> Result<String, serde_json::Error> {
     match format {
-        Format::Table => Ok(table(R::HEADINGS, &rows.iter().map(one_line_cells).collect::<Vec<_>>())),
+        Format::Table => Ok(table_of(rows)),
         Format::Json => Ok(serde_json::to_string_pretty(rows)? + "\n"),
     }
+}
+
+/// `rows` as a table, with a line end.
+pub(crate) fn table_of<R: Row>(rows: &[R]) -> String {
+    table(R::HEADINGS, &rows.iter().map(one_line_cells).collect::<Vec<_>>())
 }
 
 /// The cells with their lines joined: a message from the cluster may have several, and a row has one.

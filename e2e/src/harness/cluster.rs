@@ -127,7 +127,7 @@ fn warning_text(header: &str) -> String {
 }
 
 /// Path of the administrator's kubeconfig.
-pub(super) fn kubeconfig() -> Result<PathBuf> {
+pub(crate) fn kubeconfig() -> Result<PathBuf> {
     if let Some(path) = std::env::var_os("KUBECONFIG").filter(|path| !path.is_empty()) {
         return Ok(path.into());
     }

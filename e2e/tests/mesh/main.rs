@@ -2,6 +2,7 @@
 
 mod addresses;
 mod bad_manifests;
+mod explain;
 mod foreign;
 mod injection;
 mod kubectl;

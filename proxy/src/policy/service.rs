@@ -11,7 +11,7 @@ use std::{
 };
 
 use weft_policy::{
-    http::{Match, Request},
+    http::{Match, Request, first_met},
     split::{InvalidWeights, Schedule},
 };
 
@@ -106,10 +106,8 @@ impl ServicePolicy {
     /// Takes the next turn of the first split that `request` matches, else of the rest. Without a request, which is a connection
     /// that is not looked into, it is the rest's.
     pub(crate) fn choose(&self, request: Option<&Request<'_>>) -> Choice {
-        let met = |request: &Request<'_>| {
-            self.conditional.iter().position(|split| split.matches.iter().any(|one| one.is_met_by(request)))
-        };
-        let conditional = request.and_then(met);
+        let matches = self.conditional.iter().map(|split| split.matches.as_slice());
+        let conditional = request.and_then(|request| first_met(matches, request));
         Choice { conditional, backend: self.shares(conditional).take_turn() }
     }
 

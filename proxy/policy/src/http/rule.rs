@@ -206,6 +206,11 @@ impl Match {
     }
 }
 
+/// Which of several splits a request goes by, each of which is given by its matches: the first of which it meets any.
+pub fn first_met<'a>(splits: impl IntoIterator<Item = &'a [Match]>, request: &Request<'_>) -> Option<usize> {
+    splits.into_iter().position(|matches| matches.iter().any(|one| one.is_met_by(request)))
+}
+
 impl PartialEq for Match {
     fn eq(&self, other: &Self) -> bool {
         self.conditions == other.conditions

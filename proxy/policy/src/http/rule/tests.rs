@@ -187,6 +187,20 @@ fn all_conditions_of_a_match_have_to_hold() {
 }
 
 #[test]
+fn a_request_goes_by_the_first_split_of_which_it_meets_any_match() {
+    let on = |regexes: &[&str]| regexes.iter().map(|regex| Match::new(&on_path(regex)).unwrap()).collect::<Vec<_>>();
+    let splits = [on(&[]), on(&["/a", "/b"]), on(&["/b", "/c"])];
+    for (name, path, want) in [
+        ("first match", "/a", Some(1)),
+        ("another match, and a later split as well", "/b", Some(1)),
+        ("later split", "/c", Some(2)),
+        ("none", "/d", None),
+    ] {
+        assert_eq!(first_met(splits.iter().map(Vec::as_slice), &get(path).request()), want, "{name}");
+    }
+}
+
+#[test]
 fn an_invalid_match_is_refused_with_field_and_fix() {
     let named = |conditions: Conditions| Conditions { name: "m".to_owned(), ..conditions };
     for (name, conditions, want) in [
