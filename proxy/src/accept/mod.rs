@@ -5,13 +5,15 @@ mod detect;
 mod drain;
 mod listen;
 mod original;
+mod request_line;
 mod stream;
 
 pub(crate) use self::{
     bytes::{Socket, reset, splice},
-    detect::{Looks, Protocol, Sniffed, is_token, sniff},
+    detect::{Looks, Protocol, Sniffed, Sniffer, sniff},
     drain::{Drain, InFlight},
     listen::{Connections, Handler, accept},
+    request_line::is_token,
     stream::Downstream,
 };
 pub use self::{

@@ -15,7 +15,7 @@ use weft_policy::identity::SpiffeId;
 
 use super::{Phases, idle::Activity, tcp};
 use crate::{
-    accept::{Downstream, Drain, Handler, InFlight, Looks, Protocol, Socket, reset, sniff},
+    accept::{Downstream, Drain, Handler, InFlight, Looks, Protocol, Sniffed, Socket, reset, sniff},
     engine::{Engine, describe},
     identity::{self, Accepted, Credentials, MeshProtocol},
     traffic::{Direction, Edge, EdgeKey, Registry},
@@ -60,34 +60,26 @@ impl Handler for Inbound {
 
     async fn handle(&self, mut stream: TcpStream, destination: SocketAddr) {
         let in_flight = self.drain.enter();
-        let looks = if self.opaque_ports.contains(&destination.port()) { Looks::Mesh } else { Looks::Both };
-        let sniffed = match sniff(&mut stream, looks).await {
+        let is_opaque = self.opaque_ports.contains(&destination.port());
+        let looks = if is_opaque { Looks::Mesh } else { Looks::Both };
+        let mut sniffed = match sniff(&mut stream, looks).await {
             Ok(sniffed) => sniffed,
             Err(error) => {
                 tracing::debug!(%destination, error = &error as &dyn std::error::Error, "A client went away");
                 return;
             }
         };
+        if sniffed.protocol == Protocol::Silent {
+            let spoken = tcp::forward_unless(stream, sniffed.first, looks, destination, &self.registry).await;
+            let Some(spoken) = spoken else { return };
+            (stream, sniffed) = spoken;
+        }
         if let Some(hello) = sniffed.hello {
             self.mesh(hello, stream, destination, in_flight).await;
             return;
         }
-        let http2 = match sniffed.protocol {
-            Protocol::Opaque if sniffed.first.is_empty() => {
-                if let Some((hello, stream)) = tcp::forward_silent(stream, destination, &self.registry).await {
-                    self.mesh(hello, stream, destination, in_flight).await;
-                }
-                return;
-            }
-            Protocol::Opaque => {
-                tcp::forward(stream, sniffed.first, destination, &self.registry).await;
-                return;
-            }
-            Protocol::Http2 => true,
-            Protocol::Http1 => false,
-        };
         let connection = Connection { destination, client: None, activity: Arc::default(), edge: OnceLock::new() };
-        self.http(stream, sniffed.first, http2, connection, in_flight).await;
+        self.serve(stream, sniffed, connection, in_flight).await;
     }
 }
 
@@ -115,37 +107,57 @@ impl Inbound {
             }
         };
         self.credentials.handshakes.count(Direction::Inbound, Ok(()));
-        let Accepted { stream, client, not_after, protocol } = accepted;
-        let http2 = match protocol {
+        let Accepted { mut stream, client, not_after, protocol } = accepted;
+        let found = |protocol| Sniffed { protocol, first: Bytes::new(), hello: None };
+        let sniffed = match protocol {
+            MeshProtocol::Http2 => found(Protocol::Http2),
+            MeshProtocol::Http1 => found(Protocol::Http1),
+            MeshProtocol::Tcp if self.opaque_ports.contains(&destination.port()) => found(Protocol::Opaque),
+            // The other sidecar did not find HTTP, or did not look. What the application could take for it is judged all the same.
             MeshProtocol::Tcp => {
-                tcp::forward(stream, Bytes::new(), destination, &self.registry).await;
-                return;
+                let spoken =
+                    tcp::forward_unless(stream, Bytes::new(), Looks::Inside, destination, &self.registry).await;
+                let Some(spoken) = spoken else { return };
+                let sniffed;
+                (stream, sniffed) = spoken;
+                sniffed
             }
-            MeshProtocol::Http2 => true,
-            MeshProtocol::Http1 => false,
         };
         let activity = Arc::new(Activity::default());
         let connection =
             Connection { destination, client: Some(client), activity: activity.clone(), edge: OnceLock::new() };
+        if sniffed.protocol == Protocol::Opaque {
+            self.serve(stream, sniffed, connection, in_flight).await;
+            return;
+        }
         // Sidecars leave connections that they do not use: those of an earlier certificate, and those that have become old. None
         // is used again that was idle for as long as this.
         tokio::select! {
-            () = self.http(stream, Bytes::new(), http2, connection, in_flight) => {}
+            () = self.serve(stream, sniffed, connection, in_flight) => {}
             () = activity.over(self.idle_limit, not_after) => {
                 tracing::debug!(%destination, "Ended a connection of the mesh that was not used");
             }
         }
     }
 
-    async fn http<S>(&self, stream: S, first: Bytes, http2: bool, connection: Connection, in_flight: InFlight)
+    /// Serves a client that speaks what was `sniffed`.
+    async fn serve<S>(&self, stream: S, sniffed: Sniffed, connection: Connection, in_flight: InFlight)
     where
         S: Socket + fmt::Debug + Send + Sync + 'static,
     {
+        let http2 = match sniffed.protocol {
+            Protocol::Opaque | Protocol::Silent => {
+                tcp::forward(stream, sniffed.first, connection.destination, &self.registry).await;
+                return;
+            }
+            Protocol::Http2 => true,
+            Protocol::Http1 => false,
+        };
         match describe(connection) {
             Ok(about) => {
                 // From here on each request counts for itself, and an idle connection does not.
                 drop(in_flight);
-                self.engine.serve(Downstream::new(stream, first, http2, about)).await;
+                self.engine.serve(Downstream::new(stream, sniffed.first, http2, about)).await;
             }
             Err(error) => tracing::warn!(error = &*error as &dyn std::error::Error, "Could not serve a connection"),
         }

@@ -31,7 +31,11 @@ pub(crate) async fn route(store: &Store, session: &Session, ctx: &mut Context) -
         policy = Some(named);
     }
     ctx.port = connection.destination.port();
-    ctx.route = Some(Route::by(policy.as_ref(), connection.destination));
+    let route = Route::by(policy.as_ref(), connection.destination).map_err(|problem| {
+        ctx.progress.problem = Some(problem);
+        Error::explain(ErrorType::InternalError, problem.reason()).into_in()
+    })?;
+    ctx.route = Some(route);
     Ok(())
 }
 

@@ -4,6 +4,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use super::connection::Names;
 use crate::{
+    engine::Problem,
     identity::{Credentials, Reason},
     policy::{Identity, Policy, Seat, ServicePolicy, live::Load},
     traffic::{Direction, Edge, EdgeKey, Registry},
@@ -22,17 +23,24 @@ pub(crate) enum Route {
     },
     /// To the pod that was addressed.
     Pod(Arc<Seat>),
-    /// Where it was going anyway.
+    /// Where it was going anyway, which is outside of the mesh.
     Through(SocketAddr),
 }
 
 impl Route {
     /// The route by what is known about the destination; takes a turn if that is a Service.
-    pub(crate) fn by(policy: Option<&Policy>, destination: SocketAddr) -> Self {
+    ///
+    /// # Errors
+    /// When nothing is known: the destination may be a pod of the mesh, to whom nothing is said in plain.
+    pub(crate) fn by(policy: Option<&Policy>, destination: SocketAddr) -> Result<Self, Problem> {
         match policy {
-            Some(Policy::Service(service)) => Self::Backend { backend: service.take_turn(), service: service.clone() },
-            Some(Policy::Pod(pod)) => Self::Pod(pod.seat.clone()),
-            Some(Policy::Unknown) | None => Self::Through(destination),
+            Some(Policy::Service(service)) => {
+                Ok(Self::Backend { backend: service.take_turn(), service: service.clone() })
+            }
+            Some(Policy::Pod(pod)) => Ok(Self::Pod(pod.seat.clone())),
+            Some(Policy::Unknown) => Ok(Self::Through(destination)),
+            Some(Policy::Refused) => Err(Problem::RefusedConfiguration),
+            None => Err(Problem::NoConfiguration),
         }
     }
 

@@ -25,7 +25,15 @@ pub(crate) async fn forward(
     destination: SocketAddr,
     policy: Option<&Policy>,
 ) {
-    let route = Route::by(policy, destination);
+    let route = match Route::by(policy, destination) {
+        Ok(route) => route,
+        Err(problem) => {
+            tracing::debug!(%destination, %problem, "Refused a connection");
+            outbound.registry.errors.count(Direction::Outbound, problem.reason());
+            reset(&client);
+            return;
+        }
+    };
     let mut tried = Vec::new();
     while let Some(hop) = route.next(&tried).filter(|_| tried.len() < MAX_ATTEMPTS) {
         let _occupied = match &hop {

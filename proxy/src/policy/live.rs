@@ -26,8 +26,10 @@ pub(crate) enum Policy {
     Service(Arc<ServicePolicy>),
     /// A port of a pod.
     Pod(Arc<PodPolicy>),
-    /// Passed through untouched.
+    /// Passed through untouched, because the operator says so.
     Unknown,
+    /// What the operator says cannot be read, and nothing was known before: nothing is sent there.
+    Refused,
 }
 
 /// A port of a Service: its backends, their endpoints and whose turn it is.
@@ -239,7 +241,7 @@ impl Policy {
                 service.backends.iter().flat_map(|backend| backend.seats.iter().map(of)).collect()
             }
             Self::Pod(pod) => HashMap::from([of(&pod.seat)]),
-            Self::Unknown => HashMap::new(),
+            Self::Unknown | Self::Refused => HashMap::new(),
         }
     }
 }
