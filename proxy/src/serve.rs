@@ -155,7 +155,6 @@ pub async fn serve(
     let outbound = Arc::new(Outbound {
         engine: Engine::new(
             outbound::Phases::new(store.clone(), registry.clone(), credentials.clone(), drain.clone()),
-            &drain,
             settings.workers,
             settings.limits,
             registry.clone(),
@@ -175,7 +174,6 @@ pub async fn serve(
     let inbound = Arc::new(Inbound {
         engine: Engine::new(
             inbound::Phases::new(registry.clone(), drain.clone()),
-            &drain,
             settings.workers,
             settings.limits,
             registry.clone(),

@@ -11,7 +11,7 @@ mod stream;
 pub(crate) use self::{
     bytes::{Socket, reset, splice},
     detect::{Looks, Protocol, Sniffed, Sniffer, sniff},
-    drain::{Drain, InFlight},
+    drain::{Drain, Farewell, InFlight},
     listen::{Connections, Handler, accept},
     request_line::is_token,
     stream::Downstream,

@@ -6,7 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use rustls::{
@@ -21,9 +21,9 @@ use tokio::{
     time,
 };
 use tokio_rustls::{StartHandshake, TlsConnector, client, server};
-use weft_policy::identity::{SpiffeId, is_server_name};
+use weft_policy::identity::is_server_name;
 
-use super::{certificate::Leaf, material::Material};
+use super::{credentials::Credentials, material::Material, membership::Membership};
 use crate::traffic::Direction;
 
 /// Time for a handshake, which is two turns between pods and a few signatures.
@@ -227,9 +227,7 @@ impl Handshakes {
 #[derive(Debug)]
 pub(crate) struct Accepted {
     pub(crate) stream: server::TlsStream<TcpStream>,
-    pub(crate) client: SpiffeId,
-    /// End of the client's certificate.
-    pub(crate) not_after: SystemTime,
+    pub(crate) client: Membership,
     pub(crate) protocol: MeshProtocol,
 }
 
@@ -241,6 +239,7 @@ pub(crate) async fn accept(
     hello: Hello,
     stream: TcpStream,
     material: &Material,
+    credentials: &Credentials,
 ) -> Result<Accepted, (Failed, Option<TcpStream>)> {
     let accepting = StartHandshake::from_parts(hello, stream).into_stream(material.server.clone()).into_fallible();
     let stream = match time::timeout(HANDSHAKE_LIMIT, accepting).await {
@@ -250,14 +249,13 @@ pub(crate) async fn accept(
     };
     let session = stream.get_ref().1;
     let protocol = session.alpn_protocol().and_then(MeshProtocol::of);
-    let leaf = session.peer_certificates().and_then(|chain| chain.first());
     // The handshake demands both.
-    let (Some(protocol), Some(leaf)) = (protocol, leaf) else {
+    let (Some(protocol), Some(chain)) = (protocol, session.peer_certificates()) else {
         let source = io::ErrorKind::InvalidData.into();
         return Err((Failed { reason: Reason::Protocol, source }, None));
     };
-    match Leaf::read(leaf, &material.trust.trust_domain) {
-        Ok(leaf) => Ok(Accepted { client: leaf.id, not_after: leaf.not_after, protocol, stream }),
+    match credentials.membership(chain, material) {
+        Ok(client) => Ok(Accepted { client, protocol, stream }),
         Err(error) => Err((Failed { reason: Reason::WrongIdentity, source: io::Error::other(error) }, None)),
     }
 }

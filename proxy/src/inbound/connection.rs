@@ -13,13 +13,20 @@ use rustls::server::Accepted as Hello;
 use tokio::net::TcpStream;
 use weft_policy::identity::SpiffeId;
 
-use super::{Phases, idle::Activity, tcp};
+use super::{
+    Phases,
+    idle::Activity,
+    tcp::{self, Spoken},
+};
 use crate::{
-    accept::{Downstream, Drain, Handler, InFlight, Looks, Protocol, Sniffed, Socket, reset, sniff},
+    accept::{Downstream, Drain, Farewell, Handler, InFlight, Looks, Protocol, Sniffed, Socket, reset, sniff},
     engine::{Engine, describe},
-    identity::{self, Accepted, Credentials, MeshProtocol},
+    identity::{self, Accepted, Credentials, Membership, MeshProtocol},
     traffic::{Direction, Edge, EdgeKey, Registry},
 };
+
+/// Time for a client that is no member any more to take the end of its last answer.
+const LAST_WORD: Duration = Duration::from_secs(5);
 
 /// What the requests of one connection have in common.
 #[derive(Debug)]
@@ -29,6 +36,7 @@ pub(crate) struct Connection {
     /// Who proved to be the client; `None` for a client without a sidecar.
     pub(crate) client: Option<SpiffeId>,
     pub(crate) activity: Arc<Activity>,
+    pub(crate) farewell: Farewell,
     /// The statistics of the port, looked up once a request got through: what nobody listens on has none, or whoever tries all
     /// ports would leave an edge for each.
     pub(crate) edge: OnceLock<Arc<Edge>>,
@@ -62,24 +70,24 @@ impl Handler for Inbound {
         let in_flight = self.drain.enter();
         let is_opaque = self.opaque_ports.contains(&destination.port());
         let looks = if is_opaque { Looks::Mesh } else { Looks::Both };
-        let mut sniffed = match sniff(&mut stream, looks).await {
+        let sniffed = match sniff(&mut stream, looks).await {
             Ok(sniffed) => sniffed,
             Err(error) => {
                 tracing::debug!(%destination, error = &error as &dyn std::error::Error, "A client went away");
                 return;
             }
         };
-        if sniffed.protocol == Protocol::Silent {
-            let spoken = tcp::forward_unless(stream, sniffed.first, looks, destination, &self.registry).await;
-            let Some(spoken) = spoken else { return };
-            (stream, sniffed) = spoken;
+        let mut spoken = Spoken { client: stream, sniffed, server: None };
+        if spoken.sniffed.protocol == Protocol::Silent {
+            let Spoken { client, sniffed, .. } = spoken;
+            let Some(found) = tcp::who_speaks(client, sniffed.first, looks, destination).await else { return };
+            spoken = found;
         }
-        if let Some(hello) = sniffed.hello {
-            self.mesh(hello, stream, destination, in_flight).await;
+        if let Some(hello) = spoken.sniffed.hello {
+            self.mesh(hello, spoken.client, destination, in_flight).await;
             return;
         }
-        let connection = Connection { destination, client: None, activity: Arc::default(), edge: OnceLock::new() };
-        self.serve(stream, sniffed, connection, in_flight).await;
+        self.serve(spoken, destination, None, in_flight).await;
     }
 }
 
@@ -95,7 +103,7 @@ impl Inbound {
                 return;
             }
         };
-        let accepted = match identity::accept(hello, stream, &material).await {
+        let accepted = match identity::accept(hello, stream, &material, &self.credentials).await {
             Ok(accepted) => accepted,
             Err((failed, stream)) => {
                 self.credentials.handshakes.count(Direction::Inbound, Err(failed.reason));
@@ -107,59 +115,89 @@ impl Inbound {
             }
         };
         self.credentials.handshakes.count(Direction::Inbound, Ok(()));
-        let Accepted { mut stream, client, not_after, protocol } = accepted;
+        let Accepted { stream, client, protocol } = accepted;
         let found = |protocol| Sniffed { protocol, first: Bytes::new(), hello: None };
         let sniffed = match protocol {
             MeshProtocol::Http2 => found(Protocol::Http2),
             MeshProtocol::Http1 => found(Protocol::Http1),
             MeshProtocol::Tcp if self.opaque_ports.contains(&destination.port()) => found(Protocol::Opaque),
-            // The other sidecar did not find HTTP, or did not look. What the application could take for it is judged all the same.
-            MeshProtocol::Tcp => {
-                let spoken =
-                    tcp::forward_unless(stream, Bytes::new(), Looks::Inside, destination, &self.registry).await;
-                let Some(spoken) = spoken else { return };
-                let sniffed;
-                (stream, sniffed) = spoken;
-                sniffed
-            }
+            MeshProtocol::Tcp => found(Protocol::Silent),
         };
-        let activity = Arc::new(Activity::default());
-        let connection =
-            Connection { destination, client: Some(client), activity: activity.clone(), edge: OnceLock::new() };
-        if sniffed.protocol == Protocol::Opaque {
-            self.serve(stream, sniffed, connection, in_flight).await;
-            return;
+        let mut spoken = Spoken { client: stream, sniffed, server: None };
+        if spoken.sniffed.protocol == Protocol::Silent {
+            // The other sidecar did not find HTTP, or did not look. What the application could take for it is judged all the same.
+            let looking = tcp::who_speaks(spoken.client, Bytes::new(), Looks::Inside, destination);
+            let Some(found) = looking.await else { return };
+            spoken = found;
         }
-        // Sidecars leave connections that they do not use: those of an earlier certificate, and those that have become old. None
-        // is used again that was idle for as long as this.
-        tokio::select! {
-            () = self.serve(stream, sniffed, connection, in_flight) => {}
-            () = activity.over(self.idle_limit, not_after) => {
-                tracing::debug!(%destination, "Ended a connection of the mesh that was not used");
-            }
-        }
+        self.serve(spoken, destination, Some(client), in_flight).await;
     }
 
-    /// Serves a client that speaks what was `sniffed`.
-    async fn serve<S>(&self, stream: S, sniffed: Sniffed, connection: Connection, in_flight: InFlight)
+    /// Serves a client that speaks what was found, and is the member of the mesh `peer` if it is one.
+    async fn serve<S>(&self, spoken: Spoken<S>, destination: SocketAddr, peer: Option<Membership>, in_flight: InFlight)
     where
         S: Socket + fmt::Debug + Send + Sync + 'static,
     {
-        let http2 = match sniffed.protocol {
+        let http2 = match spoken.sniffed.protocol {
             Protocol::Opaque | Protocol::Silent => {
-                tcp::forward(stream, sniffed.first, connection.destination, &self.registry).await;
+                tcp::pass(spoken, destination, &self.registry, peer).await;
                 return;
             }
             Protocol::Http2 => true,
             Protocol::Http1 => false,
         };
-        match describe(connection) {
-            Ok(about) => {
-                // From here on each request counts for itself, and an idle connection does not.
-                drop(in_flight);
-                self.engine.serve(Downstream::new(stream, sniffed.first, http2, about)).await;
+        let (activity, farewell) = (Arc::new(Activity::default()), Farewell::default());
+        let about = describe(Connection {
+            destination,
+            client: peer.as_ref().map(|peer| peer.id.clone()),
+            activity: activity.clone(),
+            farewell: farewell.clone(),
+            edge: OnceLock::new(),
+        });
+        let about = match about {
+            Ok(about) => about,
+            Err(error) => {
+                tracing::warn!(error = &*error as &dyn std::error::Error, "Could not serve a connection");
+                return;
             }
-            Err(error) => tracing::warn!(error = &*error as &dyn std::error::Error, "Could not serve a connection"),
+        };
+        // From here on each request counts for itself, and an idle connection does not.
+        drop(in_flight);
+        let heard = farewell.watch();
+        let downstream = Downstream::new(spoken.client, spoken.sniffed.first, http2, about);
+        tokio::select! {
+            biased;
+            () = self.engine.serve(downstream, &heard) => {}
+            () = self.unwanted(peer, &activity, &farewell) => {
+                tracing::debug!(%destination, "Ended a connection of the mesh that was not used");
+            }
+        }
+    }
+
+    /// Asks the client to use another connection when it should, and returns when this one may end though the client has not ended it.
+    async fn unwanted(&self, peer: Option<Membership>, activity: &Activity, farewell: &Farewell) {
+        let Some(peer) = peer else {
+            // Nobody else tells clients without a sidecar.
+            self.drain.leaving().await;
+            farewell.say();
+            return std::future::pending().await;
+        };
+        let told = async {
+            tokio::select! {
+                () = self.drain.begun() => {
+                    farewell.say();
+                    std::future::pending().await
+                }
+                lapse = peer.lapse(Duration::ZERO) => tracing::debug!(?lapse, "A client is no member any more"),
+            }
+            farewell.say();
+            activity.over(LAST_WORD).await;
+        };
+        // Sidecars leave connections that they do not use: those of an earlier certificate, and those that have become old. None
+        // is used again that was idle for as long as this.
+        tokio::select! {
+            () = told => {}
+            () = activity.over(self.idle_limit) => {}
         }
     }
 }

@@ -105,7 +105,7 @@ impl Handler for Outbound {
                 let http2 = sniffed.protocol == Protocol::Http2;
                 // From here on each request counts for itself, and an idle connection does not.
                 drop(in_flight);
-                self.engine.serve(Downstream::new(stream, sniffed.first, http2, about)).await;
+                self.engine.serve(Downstream::new(stream, sniffed.first, http2, about), &self.drain.watch()).await;
             }
             Err(error) => tracing::warn!(error = &*error as &dyn std::error::Error, "Could not serve a connection"),
         }
