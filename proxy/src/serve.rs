@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Limits,
-    accept::{self, Connections, Drain, Handler, OriginalDestination},
+    accept::{self, Connections, Drain, Handler, OriginalDestination, OwnAddresses},
     admin::Admin,
     control::{Control, Work},
     discovery::{ConnectError, Discovery, Operator},
@@ -182,6 +182,7 @@ pub async fn serve(
         registry: registry.clone(),
         credentials,
         drain: drain.clone(),
+        own: OwnAddresses::default(),
         opaque_ports,
         idle_limit: settings.idle_limit,
     });

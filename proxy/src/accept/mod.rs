@@ -5,6 +5,7 @@ mod detect;
 mod drain;
 mod listen;
 mod original;
+mod own;
 mod request_line;
 mod stream;
 
@@ -13,6 +14,7 @@ pub(crate) use self::{
     detect::{Looks, Protocol, Sniffed, Sniffer, sniff},
     drain::{Drain, Farewell, InFlight},
     listen::{Connections, Handler, accept},
+    own::OwnAddresses,
     request_line::is_token,
     stream::Downstream,
 };

@@ -19,12 +19,16 @@ use super::{
     tcp::{self, Spoken},
 };
 use crate::{
-    accept::{Downstream, Drain, Farewell, Handler, InFlight, Looks, Protocol, Sniffed, Socket, reset, sniff},
+    accept::{
+        Downstream, Drain, Farewell, Handler, InFlight, Looks, OwnAddresses, Protocol, Sniffed, Socket, reset, sniff,
+    },
     engine::{Engine, describe},
-    identity::{self, Accepted, Credentials, Membership, MeshProtocol},
+    identity::{self, Accepted, Credentials, Failed, Membership, MeshProtocol},
     traffic::{Direction, Edge, EdgeKey, Registry},
 };
 
+/// What is counted for a connection that is addressed to somebody else.
+const NOT_OWN: &str = "not-own-address";
 /// Time for a client that is no member any more to take the end of its last answer.
 const LAST_WORD: Duration = Duration::from_secs(5);
 
@@ -55,6 +59,7 @@ pub(crate) struct Inbound {
     pub(crate) registry: Arc<Registry>,
     pub(crate) credentials: Arc<Credentials>,
     pub(crate) drain: Drain,
+    pub(crate) own: OwnAddresses,
     /// Ports whose protocol is not looked at.
     pub(crate) opaque_ports: Arc<BTreeSet<u16>>,
     /// Time without a request after which a connection of the mesh is ended.
@@ -68,6 +73,13 @@ impl Handler for Inbound {
 
     async fn handle(&self, mut stream: TcpStream, destination: SocketAddr) {
         let in_flight = self.drain.enter();
+        if !self.own.contains(destination.ip()) {
+            // Whoever can send packets past the pod's address must not be led on by it, with its identity or without.
+            tracing::debug!(%destination, "Refused a connection that is not for this pod");
+            self.registry.errors.count(Direction::Inbound, NOT_OWN);
+            reset(&stream);
+            return;
+        }
         let is_opaque = self.opaque_ports.contains(&destination.port());
         let looks = if is_opaque { Looks::Mesh } else { Looks::Both };
         let sniffed = match sniff(&mut stream, looks).await {
@@ -107,7 +119,7 @@ impl Inbound {
             Ok(accepted) => accepted,
             Err((failed, stream)) => {
                 self.credentials.handshakes.count(Direction::Inbound, Err(failed.reason));
-                tracing::info!(%destination, error = &failed as &dyn std::error::Error, "Refused a connection of the mesh");
+                self.refused(destination, &failed);
                 if let Some(stream) = stream {
                     identity::linger(stream).await;
                 }
@@ -131,6 +143,15 @@ impl Inbound {
             spoken = found;
         }
         self.serve(spoken, destination, Some(client), in_flight).await;
+    }
+
+    fn refused(&self, destination: SocketAddr, failed: &Failed) {
+        let error = failed as &dyn std::error::Error;
+        if self.credentials.handshakes.is_news(Direction::Inbound, failed.reason) {
+            tracing::info!(%destination, error, "Refused a connection of the mesh");
+        } else {
+            tracing::debug!(%destination, error, "Refused a connection of the mesh");
+        }
     }
 
     /// Serves a client that speaks what was found, and is the member of the mesh `peer` if it is one.

@@ -239,7 +239,6 @@ async fn nobody_says_themselves_who_they_are() {
         ("claimed", &[("weft-client-id", "spiffe://cluster.local/ns/shop/sa/admin")]),
         ("claimed twice", &[("weft-client-id", "a"), ("weft-client-id", "b")]),
         ("claimed in CGI's way", &[("weft_client_id", "a")]),
-        ("named as an option of the connection", &[("connection", "weft-client-id")]),
     ] {
         for (hop, address, want) in [("without a sidecar", server.inbound, ""), ("with one", client.outbound, web)] {
             let mut call = get("/");
@@ -250,6 +249,35 @@ async fn nobody_says_themselves_who_they_are() {
             assert_eq!((answer.status, answer.body.as_str()), (200, want), "{name}, {hop}");
         }
     }
+}
+
+/// Connections to the application are kept and shared. Whoever asks is named for each request.
+#[tokio::test(flavor = "multi_thread")]
+async fn callers_that_share_a_connection_keep_their_names() {
+    let application = Recorder::start().await;
+    let operator = Operator::start().await;
+    let proxy = Proxy::with(&operator, application.address, application.address, |settings| settings.workers = 1);
+    let proxy = proxy.await.ready().await;
+    let mesh = operator.issuer();
+    for turn in 0..3 {
+        for account in [None, Some("client"), Some("other")] {
+            let name = format!("{account:?}, turn {turn}");
+            let mut client = match account {
+                None => Client::connect(proxy.inbound).await,
+                Some(account) => {
+                    let certificate = Some(mesh.member(&identity(account), A_DAY));
+                    let suit = Suit { certificate, believes: &mesh, alpn: "http/1.1" };
+                    let stream = connect_tls(proxy.inbound, &identity("web").server_name(), suit).await.unwrap();
+                    Client::on(stream, false).await.0
+                }
+            };
+            assert_eq!(client.send(get("/")).await.status, 200, "{name}");
+            let seen = application.take().remove(0);
+            let want: Vec<_> = account.iter().map(|account| identity(account).to_string()).collect();
+            assert_eq!(seen.header("weft-client-id"), want, "{name}");
+        }
+    }
+    assert_eq!(application.connections(), 1, "no connection was shared");
 }
 
 /// However a connection begins, what it says in HTTP is read as such, and who it says it is is not believed.

@@ -189,7 +189,7 @@ fn heads() -> Vec<(&'static str, String, Want)> {
             Refused,
         ),
         ("Connection names Host", get("Connection: close, Host\r\n"), Refused),
-        ("Connection names the identity", get("Connection: weft-client-id\r\n").replace(S, ""), Once(root, "")),
+        ("Connection names the identity", get("Connection: upgrade, Weft-Client-Id\r\nUpgrade: x\r\n"), Refused),
         ("Connection names an address", get("Connection: X-Forwarded-For\r\nX-Forwarded-For: 1.2.3.4\r\n"), Refused),
         ("Connection names no token", get("Connection: a b\r\n"), Refused),
         (
