@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashSet,
-    net::{IpAddr, UdpSocket},
+    net::{IpAddr, Ipv4Addr, UdpSocket},
     sync::{PoisonError, RwLock},
 };
 
@@ -16,8 +16,9 @@ impl OwnAddresses {
         if self.0.read().unwrap_or_else(PoisonError::into_inner).contains(&ip) {
             return true;
         }
+        let is_one = !ip.is_unspecified() && !ip.is_multicast() && ip != IpAddr::V4(Ipv4Addr::BROADCAST);
         // The kernel lets nobody have a socket at an address that is not of this network namespace.
-        let is_own = !ip.is_unspecified() && !ip.is_multicast() && UdpSocket::bind((ip, 0)).is_ok();
+        let is_own = is_one && UdpSocket::bind((ip, 0)).is_ok();
         if is_own {
             self.0.write().unwrap_or_else(PoisonError::into_inner).insert(ip);
         }
