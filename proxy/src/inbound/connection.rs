@@ -96,7 +96,7 @@ impl Handler for Inbound {
             spoken = found;
         }
         if let Some(hello) = spoken.sniffed.hello {
-            self.mesh(hello, spoken.client, destination, in_flight).await;
+            Box::pin(self.mesh(hello, spoken.client, destination, in_flight)).await;
             return;
         }
         self.serve(spoken, destination, None, in_flight).await;
