@@ -22,6 +22,7 @@ mod upstream;
 
 pub use self::{
     accept::{BindError, Netfilter, OriginalDestination, bind},
+    admin::{LeaveError, leave},
     discovery::{ConnectError, InvalidRoots},
     limits::Limits,
     options::{LogFormat, Options, Ports},

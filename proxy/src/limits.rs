@@ -5,7 +5,7 @@ use std::time::Duration;
 /// What clients may ask of the sidecar before they are refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Connections at once, in both directions together. More are reset.
+    /// Connections at once in each direction. More are reset.
     pub connections: usize,
     /// Bytes of one request's head. More are answered with 431.
     pub header_bytes: u32,

@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, IsTerminal, Write},
+    num::NonZeroU16,
     process::ExitCode,
 };
 
@@ -13,7 +14,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
-use weft_proxy::{Destinations, LogFormat, Netfilter, Options, Sockets, bind, init, serve};
+use weft_proxy::{Destinations, LogFormat, Netfilter, Options, Sockets, bind, init, leave, serve};
 
 /// Weft's sidecar
 #[derive(Debug, Parser)]
@@ -29,6 +30,12 @@ enum Command {
     Run(Box<Options>),
     /// Redirect the pod's traffic to the sidecar
     Init(init::Options),
+    /// Tell the pod's sidecar that the pod is about to end
+    Leave {
+        /// Port of the sidecar's health, readiness, metrics and configuration
+        #[arg(long, env = "WEFT_ADMIN_PORT", default_value = "15020", value_name = "PORT")]
+        admin_port: NonZeroU16,
+    },
 }
 
 fn main() -> ExitCode {
@@ -49,6 +56,7 @@ fn start() -> anyhow::Result<()> {
             log("info", LogFormat::Text)?;
             Ok(init::run(&options)?)
         }
+        Command::Leave { admin_port } => Ok(leave(admin_port)?),
     }
 }
 

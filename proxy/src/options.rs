@@ -98,7 +98,7 @@ pub struct Options {
     )]
     pub log: String,
 
-    /// Connections at once, in both directions together; more are reset
+    /// Connections at once in each direction; more are reset
     #[arg(long, env = "WEFT_MAX_CONNECTIONS", default_value_t = Limits::default().connections, value_name = "NUMBER")]
     pub max_connections: usize,
 

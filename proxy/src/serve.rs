@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Limits,
-    accept::{self, Connections, Drain, Handler, OriginalDestination},
+    accept::{self, Connections, Drain, Handler, OriginalDestination, OwnAddresses},
     admin::Admin,
     control::{Control, Work},
     discovery::{ConnectError, Discovery, Operator},
@@ -155,7 +155,6 @@ pub async fn serve(
     let outbound = Arc::new(Outbound {
         engine: Engine::new(
             outbound::Phases::new(store.clone(), registry.clone(), credentials.clone(), drain.clone()),
-            &drain,
             settings.workers,
             settings.limits,
             registry.clone(),
@@ -175,7 +174,6 @@ pub async fn serve(
     let inbound = Arc::new(Inbound {
         engine: Engine::new(
             inbound::Phases::new(registry.clone(), drain.clone()),
-            &drain,
             settings.workers,
             settings.limits,
             registry.clone(),
@@ -184,6 +182,7 @@ pub async fn serve(
         registry: registry.clone(),
         credentials,
         drain: drain.clone(),
+        own: OwnAddresses::default(),
         opaque_ports,
         idle_limit: settings.idle_limit,
     });

@@ -63,9 +63,9 @@ impl<L: Socket, R: Socket> Socket for Either<L, R> {
 /// # Errors
 /// When either connection fails. Both are reset then: an end in good order would say that what came so far is all.
 pub(crate) async fn splice(
-    client: impl Socket,
+    client: &mut impl Socket,
     first: &[u8],
-    mut server: impl Socket,
+    server: &mut impl Socket,
     open: &OpenConnection,
 ) -> io::Result<()> {
     if !first.is_empty() {
@@ -74,7 +74,7 @@ pub(crate) async fn splice(
             server.flush().await
         };
         if let Err(error) = written.await {
-            reset(&client);
+            reset(client);
             return Err(error);
         }
         open.received(first.len());
@@ -83,8 +83,8 @@ pub(crate) async fn splice(
     let mut server = Counted { stream: server, from: Peer::Server, open };
     let copied = copy_bidirectional_with_sizes(&mut client, &mut server, CHUNK, CHUNK).await;
     if copied.is_err() {
-        reset(&client.stream);
-        reset(&server.stream);
+        reset(client.stream);
+        reset(server.stream);
     }
     copied.map(|_bytes| ())
 }
@@ -98,7 +98,7 @@ pub(crate) fn reset(client: &impl Socket) {
 
 /// Counts what is read.
 struct Counted<'a, S> {
-    stream: S,
+    stream: &'a mut S,
     from: Peer,
     open: &'a OpenConnection,
 }
@@ -106,7 +106,7 @@ struct Counted<'a, S> {
 impl<S: AsyncRead + Unpin> AsyncRead for Counted<'_, S> {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = into.filled().len();
-        let result = Pin::new(&mut self.stream).poll_read(context, into);
+        let result = Pin::new(&mut *self.stream).poll_read(context, into);
         let read = into.filled().len() - before;
         if read > 0 {
             match self.from {
@@ -120,15 +120,15 @@ impl<S: AsyncRead + Unpin> AsyncRead for Counted<'_, S> {
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<'_, S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        Pin::new(&mut *self.stream).poll_write(context, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        Pin::new(&mut *self.stream).poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        Pin::new(&mut *self.stream).poll_shutdown(context)
     }
 }
 
@@ -154,7 +154,10 @@ mod tests {
         {
             let edge = Arc::new(Registry::default()).edge(EdgeKey::of_port(Direction::Inbound, 80));
             let ((mut application, client), (server, mut far)) = (pair().await, pair().await);
-            let splicing = tokio::spawn(async move { splice(client, b"", server, &edge.open()).await });
+            let splicing = tokio::spawn(async move {
+                let (mut client, mut server) = (client, server);
+                splice(&mut client, b"", &mut server, &edge.open()).await
+            });
             far.write_all(b"half").await.unwrap();
             let mut half = [0; 4];
             application.read_exact(&mut half).await.unwrap();

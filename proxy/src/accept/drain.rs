@@ -15,8 +15,31 @@ pub(crate) struct Drain(Arc<Inner>);
 struct Inner {
     in_flight: AtomicUsize,
     idle: Notify,
+    /// The pod is about to end, and all goes on until then.
+    leaving: watch::Sender<bool>,
     /// Kept for as long as the process lives: the HTTP engine takes its end for the start of the drain.
     begun: watch::Sender<bool>,
+}
+
+/// Tells the client of one connection to use another one.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Farewell(watch::Sender<bool>);
+
+impl Farewell {
+    /// From now on.
+    pub(crate) fn say(&self) {
+        self.0.send_replace(true);
+    }
+
+    /// Whether it was said.
+    pub(crate) fn is_said(&self) -> bool {
+        *self.0.borrow()
+    }
+
+    /// Turns true when it is said.
+    pub(crate) fn watch(&self) -> watch::Receiver<bool> {
+        self.0.subscribe()
+    }
 }
 
 /// A request or connection that must be finished first, until dropped.
@@ -25,7 +48,12 @@ pub(crate) struct InFlight(Arc<Inner>);
 
 impl Default for Drain {
     fn default() -> Self {
-        Self(Arc::new(Inner { in_flight: AtomicUsize::new(0), idle: Notify::new(), begun: watch::Sender::new(false) }))
+        Self(Arc::new(Inner {
+            in_flight: AtomicUsize::new(0),
+            idle: Notify::new(),
+            leaving: watch::Sender::new(false),
+            begun: watch::Sender::new(false),
+        }))
     }
 }
 
@@ -36,8 +64,19 @@ impl Drain {
         InFlight(self.0.clone())
     }
 
+    /// From now on clients are asked to go elsewhere that learn from nobody else that the pod is about to end.
+    pub(crate) fn leave(&self) {
+        self.0.leaving.send_replace(true);
+    }
+
+    /// Waits for that.
+    pub(crate) async fn leaving(&self) {
+        turned(self.0.leaving.subscribe()).await;
+    }
+
     /// From now on clients are asked to go elsewhere.
     pub(crate) fn begin(&self) {
+        self.leave();
         self.0.begun.send_replace(true);
     }
 
@@ -49,6 +88,11 @@ impl Drain {
     /// Turns true when the drain begins.
     pub(crate) fn watch(&self) -> watch::Receiver<bool> {
         self.0.begun.subscribe()
+    }
+
+    /// Waits until clients are being asked to go elsewhere.
+    pub(crate) async fn begun(&self) {
+        turned(self.watch()).await;
     }
 
     /// Waits until nothing is in flight.
@@ -66,6 +110,11 @@ impl Drain {
     pub(crate) fn in_flight(&self) -> usize {
         self.0.in_flight.load(Ordering::Relaxed)
     }
+}
+
+async fn turned(mut state: watch::Receiver<bool>) {
+    // The sender is as old as the process.
+    let _ = state.wait_for(|turned| *turned).await;
 }
 
 impl Drop for InFlight {

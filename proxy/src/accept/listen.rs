@@ -3,7 +3,10 @@
 use std::{
     io,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -72,7 +75,8 @@ pub(crate) trait Handler: Send + Sync + 'static {
     fn handle(&self, stream: TcpStream, destination: SocketAddr) -> impl Future<Output = ()> + Send;
 }
 
-/// The tasks of accepted connections, and when they end.
+/// The tasks of accepted connections, and when they end. Each direction has its own number of them: callers must not be able to use
+/// up what the application needs for its own calls.
 #[derive(Debug, Clone)]
 pub(crate) struct Connections {
     pub(crate) tasks: TaskTracker,
@@ -80,8 +84,10 @@ pub(crate) struct Connections {
     pub(crate) closed: CancellationToken,
     /// Those that are still there are cut off.
     pub(crate) cut: CancellationToken,
-    /// How many there may be at once.
+    /// How many there may be at once in each direction, and how many there are.
     limit: usize,
+    outbound: Arc<AtomicUsize>,
+    inbound: Arc<AtomicUsize>,
     registry: Arc<Registry>,
 }
 
@@ -92,8 +98,30 @@ impl Connections {
             closed: CancellationToken::new(),
             cut: CancellationToken::new(),
             limit,
+            outbound: Arc::default(),
+            inbound: Arc::default(),
             registry,
         }
+    }
+
+    /// One more in this `direction`, unless there are as many as there may be.
+    fn enter(&self, direction: Direction) -> Option<Open> {
+        let count = match direction {
+            Direction::Outbound => &self.outbound,
+            Direction::Inbound => &self.inbound,
+        };
+        let before = count.fetch_add(1, Ordering::Relaxed);
+        let open = Open(count.clone());
+        (before < self.limit).then_some(open)
+    }
+}
+
+/// One of the connections of a direction, until dropped.
+struct Open(Arc<AtomicUsize>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -118,21 +146,22 @@ pub(crate) async fn accept(
                 continue;
             }
         };
-        // The listeners' own tasks are among them; nobody counts that closely.
         let was_full = is_full;
-        is_full = connections.tasks.len() >= connections.limit;
-        if is_full {
+        let open = connections.enter(handler.direction());
+        is_full = open.is_none();
+        let Some(open) = open else {
             if !was_full {
                 tracing::warn!(limit = connections.limit, "Refusing connections: there are as many as there may be");
             }
             connections.registry.errors.count(handler.direction(), TOO_MANY);
             reset(&stream);
             continue;
-        }
+        };
         match prepare(&stream, &*original) {
             Ok(Some(destination)) => {
                 let (handler, cut) = (handler.clone(), connections.cut.clone());
                 connections.tasks.spawn(async move {
+                    let _open = open;
                     tokio::select! {
                         () = handler.handle(stream, destination) => {}
                         () = cut.cancelled() => {}

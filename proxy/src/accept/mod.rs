@@ -5,13 +5,17 @@ mod detect;
 mod drain;
 mod listen;
 mod original;
+mod own;
+mod request_line;
 mod stream;
 
 pub(crate) use self::{
     bytes::{Socket, reset, splice},
-    detect::{Looks, Protocol, Sniffed, is_token, sniff},
-    drain::{Drain, InFlight},
+    detect::{Looks, Protocol, Sniffed, Sniffer, sniff},
+    drain::{Drain, Farewell, InFlight},
     listen::{Connections, Handler, accept},
+    own::OwnAddresses,
+    request_line::is_token,
     stream::Downstream,
 };
 pub use self::{

@@ -169,14 +169,16 @@ pub(super) fn unix_seconds(time: SystemTime) -> u64 {
 
 impl TargetView {
     fn of(entry: &Entry) -> Self {
-        let destination = entry.policy().map(|policy| match policy {
-            Policy::Service(service) => DestinationView::Service(ServiceView::of(&service)),
-            Policy::Pod(pod) => DestinationView::Pod {
+        let destination = entry.policy().and_then(|policy| match policy {
+            Policy::Service(service) => Some(DestinationView::Service(ServiceView::of(&service))),
+            Policy::Pod(pod) => Some(DestinationView::Pod {
                 endpoint: EndpointView::of(&pod.seat),
                 opaque: pod.opaque,
                 by_authority: pod.by_authority,
-            },
-            Policy::Unknown => DestinationView::Unknown,
+            }),
+            Policy::Unknown => Some(DestinationView::Unknown),
+            // The refusal says it.
+            Policy::Refused => None,
         });
         let refusal = entry.refusal().map(|refusal| RefusalView { version: refusal.version, reason: refusal.reason });
         Self { version: entry.version(), destination, refusal }

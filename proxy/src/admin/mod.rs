@@ -1,6 +1,7 @@
 //! The port for operators and probes: health, readiness, metrics, and what the proxy believes.
 
 mod config;
+mod leave;
 mod metrics;
 
 use std::{convert::Infallible, sync::Arc};
@@ -13,6 +14,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+pub use self::leave::{LeaveError, leave};
 use crate::{accept::Drain, discovery::Observed, identity::Credentials, policy::Store, traffic::Registry};
 
 /// What the admin port shows.
@@ -53,10 +55,19 @@ impl Admin {
         Ok(())
     }
 
-    fn respond(&self, method: &Method, path: &str) -> Response<Full<Bytes>> {
+    /// Answers a client, who is of the pod itself if `is_local`.
+    fn respond(&self, method: &Method, path: &str, is_local: bool) -> Response<Full<Bytes>> {
         const TEXT: &str = "text/plain; charset=utf-8";
         /// Source: Prometheus text exposition format 0.0.4.
         const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
+        if method == Method::POST && path == leave::PATH {
+            if !is_local {
+                return response(StatusCode::FORBIDDEN, TEXT, "only from within the pod\n");
+            }
+            tracing::info!("The pod is about to end");
+            self.drain.leave();
+            return response(StatusCode::OK, TEXT, "ok\n");
+        }
         if method != Method::GET && method != Method::HEAD {
             return response(StatusCode::METHOD_NOT_ALLOWED, TEXT, "use GET\n");
         }
@@ -100,11 +111,11 @@ async fn listen(listener: TcpListener, admin: Arc<Admin>, tasks: TaskTracker, st
             () = stop.cancelled() => return,
         };
         match accepted {
-            Ok((stream, _client)) => {
+            Ok((stream, client)) => {
                 let (admin, stop) = (admin.clone(), stop.clone());
                 tasks.spawn(async move {
                     let service = service_fn(move |request: Request<Incoming>| {
-                        let response = admin.respond(request.method(), request.uri().path());
+                        let response = admin.respond(request.method(), request.uri().path(), client.ip().is_loopback());
                         async move { Ok::<_, Infallible>(response) }
                     });
                     let connection =

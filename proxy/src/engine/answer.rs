@@ -21,6 +21,10 @@ pub(crate) enum Problem {
     HeadersTooLarge,
     /// Its head did not come in time.
     HeaderTimeout,
+    /// The operator has not said where it goes.
+    NoConfiguration,
+    /// What the operator says about where it goes cannot be read.
+    RefusedConfiguration,
     /// The backend whose turn it is has no endpoints.
     NoEndpoints,
     /// No endpoint took a connection: the request was not delivered.
@@ -54,6 +58,8 @@ impl Problem {
             Self::Malformed => "malformed",
             Self::HeadersTooLarge => "headers-too-large",
             Self::HeaderTimeout => "header-timeout",
+            Self::NoConfiguration => "no-configuration",
+            Self::RefusedConfiguration => "refused-configuration",
             Self::NoEndpoints => "no-endpoints",
             Self::Connect => "connect",
             Self::Handshake => "tls",
@@ -83,7 +89,7 @@ impl Problem {
             Self::HeadersTooLarge => 431,
             Self::Internal => 500,
             Self::Connect | Self::Handshake | Self::Reset => 502,
-            Self::NoEndpoints => 503,
+            Self::NoConfiguration | Self::RefusedConfiguration | Self::NoEndpoints => 503,
             Self::ConnectTimeout => 504,
         }
     }
@@ -94,7 +100,12 @@ impl Problem {
             Self::HeaderTimeout | Self::ConnectTimeout => GRPC_DEADLINE_EXCEEDED,
             Self::HeadersTooLarge => GRPC_RESOURCE_EXHAUSTED,
             Self::Malformed | Self::Internal => GRPC_INTERNAL,
-            Self::NoEndpoints | Self::Connect | Self::Handshake | Self::Reset => GRPC_UNAVAILABLE,
+            Self::NoConfiguration
+            | Self::RefusedConfiguration
+            | Self::NoEndpoints
+            | Self::Connect
+            | Self::Handshake
+            | Self::Reset => GRPC_UNAVAILABLE,
         }
     }
 }
@@ -105,6 +116,8 @@ impl fmt::Display for Problem {
             Self::Malformed => "the request is malformed",
             Self::HeadersTooLarge => "the headers are too large",
             Self::HeaderTimeout => "the headers did not come in time",
+            Self::NoConfiguration => "the operator has not said where it goes",
+            Self::RefusedConfiguration => "what the operator says about where it goes cannot be read",
             Self::NoEndpoints => "the service has no endpoints",
             Self::Connect => "no endpoint could be connected to",
             Self::Handshake => "the two sidecars did not prove to each other who they are",

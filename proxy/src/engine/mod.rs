@@ -32,7 +32,7 @@ pub(crate) use self::{
 };
 use crate::{
     Limits,
-    accept::{Downstream, Drain, Socket},
+    accept::{Downstream, Socket},
     traffic::{Direction, Registry},
 };
 
@@ -52,7 +52,6 @@ const RESETS_BY_ERROR: usize = 256;
 /// The HTTP engine with the phases of one direction.
 pub(crate) struct Engine<P> {
     proxy: Arc<HttpProxy<P>>,
-    shutdown: watch::Receiver<bool>,
     limits: Limits,
     registry: Arc<Registry>,
     direction: Direction,
@@ -68,7 +67,6 @@ where
     /// An engine for `workers` threads.
     pub(crate) fn new(
         phases: P,
-        drain: &Drain,
         workers: usize,
         limits: Limits,
         registry: Arc<Registry>,
@@ -91,23 +89,16 @@ where
             .initial_connection_window_size(CONNECTION_WINDOW);
         proxy.h2_options = Some(http2);
         proxy.handle_init_modules();
-        Self {
-            proxy: Arc::new(proxy),
-            shutdown: drain.watch(),
-            limits,
-            registry,
-            direction,
-            closed: CancellationToken::new(),
-        }
+        Self { proxy: Arc::new(proxy), limits, registry, direction, closed: CancellationToken::new() }
     }
 
-    /// Serves the requests of a connection until it ends.
-    pub(crate) async fn serve<S>(&self, connection: Downstream<S>)
+    /// Serves the requests of a connection until it ends. Its client is told to use another once `farewell` turns.
+    pub(crate) async fn serve<S>(&self, connection: Downstream<S>, farewell: &watch::Receiver<bool>)
     where
         S: Socket + fmt::Debug + Send + Sync + 'static,
     {
         if connection.is_http2() {
-            self.proxy.process_new(Box::new(connection), &self.shutdown).await;
+            self.proxy.process_new(Box::new(connection), farewell).await;
             return;
         }
         let mut gate = Box::new(Gate::new(connection));
@@ -133,7 +124,7 @@ where
             }
             // The engine's own timer would wake the process 100 times a second from its first use on.
             session.set_read_timeout(None);
-            let Some(reused) = self.proxy.process_new_http(session, &self.shutdown).await else { break };
+            let Some(reused) = self.proxy.process_new_http(session, farewell).await else { break };
             let (stream, kept) = reused.consume();
             settings = kept;
             // What comes back is what was given away.

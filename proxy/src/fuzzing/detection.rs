@@ -16,7 +16,7 @@ const STEP: usize = 7;
 
 /// What a client that sends `bytes` is taken for is the same however they arrive, and no byte is lost or made up.
 pub fn detection(bytes: &[u8]) {
-    for looks in [Looks::Http, Looks::Mesh, Looks::Both] {
+    for looks in [Looks::Http, Looks::Mesh, Looks::Both, Looks::Inside] {
         let whole = found(looks, bytes, bytes.len().max(1));
         for step in [1, STEP] {
             assert_eq!(found(looks, bytes, step), whole, "{looks:?}, in steps of {step}");

@@ -6,6 +6,7 @@ use std::{
 };
 
 use arc_swap::ArcSwapOption;
+use rustls::pki_types::CertificateDer;
 use serde::Serialize;
 use tokio::sync::watch;
 
@@ -13,6 +14,7 @@ use super::{
     certificate::{Certified, InvalidCertificate},
     handshake::{Handshakes, Reason},
     material::Material,
+    membership::Membership,
     trust::Trust,
 };
 
@@ -69,6 +71,18 @@ impl Credentials {
         self.trust.borrow().clone()
     }
 
+    /// For whom `chain` belongs to, who was verified by `material`.
+    ///
+    /// # Errors
+    /// When the chain does not say to which member.
+    pub(crate) fn membership(
+        &self,
+        chain: &[CertificateDer<'static>],
+        material: &Material,
+    ) -> Result<Membership, InvalidCertificate> {
+        Membership::new(chain, material.trust.clone(), self.watch_trust())
+    }
+
     /// Turns when the operator says something else.
     pub(crate) fn watch_trust(&self) -> watch::Receiver<Option<Arc<Trust>>> {
         self.trust.subscribe()
@@ -81,9 +95,7 @@ impl Credentials {
     pub(crate) fn set_trust(&self, trust: Trust) -> Result<(), InvalidCertificate> {
         let trust = Arc::new(trust);
         // Every stream says it anew. What did not change must not have connections made anew.
-        let same = self
-            .trust()
-            .is_some_and(|current| current.roots == trust.roots && current.trust_domain == trust.trust_domain);
+        let same = self.trust().is_some_and(|current| current.is_same(&trust));
         if !same && let Some(material) = self.material() {
             let next = Material::new(material.certified.clone(), trust.clone(), material.generation + 1)?;
             self.material.store(Some(Arc::new(next)));

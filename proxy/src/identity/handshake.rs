@@ -3,10 +3,10 @@
 use std::{
     fmt, io,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use rustls::{
@@ -18,18 +18,20 @@ use thiserror::Error;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    time,
+    time::{self, Instant},
 };
 use tokio_rustls::{StartHandshake, TlsConnector, client, server};
-use weft_policy::identity::{SpiffeId, is_server_name};
+use weft_policy::identity::is_server_name;
 
-use super::{certificate::Leaf, material::Material};
+use super::{credentials::Credentials, material::Material, membership::Membership};
 use crate::traffic::Direction;
 
 /// Time for a handshake, which is two turns between pods and a few signatures.
 pub(crate) const HANDSHAKE_LIMIT: Duration = Duration::from_secs(5);
 /// Time for a client that is refused to take the reason before its connection ends.
 const LINGER_LIMIT: Duration = Duration::from_secs(1);
+/// A failure is said aloud again after this.
+const SAID_AGAIN: Duration = Duration::from_secs(10);
 /// Bytes that a client may have sent before it learns that it is refused.
 const LINGER_BYTES: u64 = 256 * 1024;
 
@@ -189,15 +191,14 @@ pub(crate) struct Handshakes {
 struct Counts {
     succeeded: AtomicU64,
     failed: [AtomicU64; Reason::ALL.len()],
+    /// When each failure was last said aloud.
+    said: Mutex<[Option<Instant>; Reason::ALL.len()]>,
 }
 
 impl Handshakes {
     /// Counts one.
     pub(crate) fn count(&self, direction: Direction, result: Result<(), Reason>) {
-        let counts = match direction {
-            Direction::Outbound => &self.outbound,
-            Direction::Inbound => &self.inbound,
-        };
+        let counts = self.of(direction);
         let count = match result {
             Ok(()) => &counts.succeeded,
             Err(reason) => &counts.failed[reason as usize],
@@ -205,10 +206,33 @@ impl Handshakes {
         count.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Whether a failure for this `reason` is worth a line in everybody's log, which one in ten seconds is: whoever can fail could
+    /// fill it.
+    pub(crate) fn is_news(&self, direction: Direction, reason: Reason) -> bool {
+        let mut said = self.of(direction).said.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = &mut said[reason as usize];
+        let is_news = last.is_none_or(|last| last.elapsed() >= SAID_AGAIN);
+        if is_news {
+            *last = Some(Instant::now());
+        }
+        is_news
+    }
+
     /// Counts one that failed with an endpoint, and says so: somebody may be answering in its place.
     pub(crate) fn fail_with(&self, endpoint: impl fmt::Display, reason: Reason) {
         self.count(Direction::Outbound, Err(reason));
-        tracing::info!(%endpoint, reason = reason.label(), "Got no connection of the mesh");
+        if self.is_news(Direction::Outbound, reason) {
+            tracing::info!(%endpoint, reason = reason.label(), "Got no connection of the mesh");
+        } else {
+            tracing::debug!(%endpoint, reason = reason.label(), "Got no connection of the mesh");
+        }
+    }
+
+    fn of(&self, direction: Direction) -> &Counts {
+        match direction {
+            Direction::Outbound => &self.outbound,
+            Direction::Inbound => &self.inbound,
+        }
     }
 
     /// All counts that are not zero.
@@ -227,9 +251,7 @@ impl Handshakes {
 #[derive(Debug)]
 pub(crate) struct Accepted {
     pub(crate) stream: server::TlsStream<TcpStream>,
-    pub(crate) client: SpiffeId,
-    /// End of the client's certificate.
-    pub(crate) not_after: SystemTime,
+    pub(crate) client: Membership,
     pub(crate) protocol: MeshProtocol,
 }
 
@@ -241,6 +263,7 @@ pub(crate) async fn accept(
     hello: Hello,
     stream: TcpStream,
     material: &Material,
+    credentials: &Credentials,
 ) -> Result<Accepted, (Failed, Option<TcpStream>)> {
     let accepting = StartHandshake::from_parts(hello, stream).into_stream(material.server.clone()).into_fallible();
     let stream = match time::timeout(HANDSHAKE_LIMIT, accepting).await {
@@ -250,14 +273,13 @@ pub(crate) async fn accept(
     };
     let session = stream.get_ref().1;
     let protocol = session.alpn_protocol().and_then(MeshProtocol::of);
-    let leaf = session.peer_certificates().and_then(|chain| chain.first());
     // The handshake demands both.
-    let (Some(protocol), Some(leaf)) = (protocol, leaf) else {
+    let (Some(protocol), Some(chain)) = (protocol, session.peer_certificates()) else {
         let source = io::ErrorKind::InvalidData.into();
         return Err((Failed { reason: Reason::Protocol, source }, None));
     };
-    match Leaf::read(leaf, &material.trust.trust_domain) {
-        Ok(leaf) => Ok(Accepted { client: leaf.id, not_after: leaf.not_after, protocol, stream }),
+    match credentials.membership(chain, material) {
+        Ok(client) => Ok(Accepted { client, protocol, stream }),
         Err(error) => Err((Failed { reason: Reason::WrongIdentity, source: io::Error::other(error) }, None)),
     }
 }
@@ -326,6 +348,18 @@ mod tests {
         }
         assert_eq!(Reason::of("tls handshake eof"), Reason::Closed);
         assert_eq!(Reason::of(&io::Error::from_raw_os_error(104).to_string()), Reason::Closed);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn says_the_same_once_in_a_while() {
+        let handshakes = Handshakes::default();
+        let said = |direction, reason| handshakes.is_news(direction, reason);
+        assert!(said(Direction::Inbound, Reason::Expired));
+        assert!(said(Direction::Inbound, Reason::Refused), "another reason");
+        assert!(said(Direction::Outbound, Reason::Expired), "another direction");
+        assert!(!said(Direction::Inbound, Reason::Expired), "the same");
+        time::advance(SAID_AGAIN).await;
+        assert!(said(Direction::Inbound, Reason::Expired), "the same later");
     }
 
     #[test]

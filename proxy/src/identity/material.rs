@@ -26,7 +26,8 @@ use super::{
 };
 
 /// The one that the HTTP engine uses as well.
-static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| Arc::new(rustls::crypto::ring::default_provider()));
+pub(super) static PROVIDER: LazyLock<Arc<CryptoProvider>> =
+    LazyLock::new(|| Arc::new(rustls::crypto::ring::default_provider()));
 
 /// What connections of the mesh are made with.
 pub(crate) struct Material {
@@ -53,8 +54,7 @@ impl Material {
         trust: Arc<Trust>,
         generation: u64,
     ) -> Result<Self, InvalidCertificate> {
-        let members = WebPkiClientVerifier::builder_with_provider(trust.anchors.clone(), PROVIDER.clone()).build()?;
-        let members = Arc::new(MemberVerifier { by_roots: members, trust_domain: trust.trust_domain.clone() });
+        let members = Arc::new(MemberVerifier::of(&trust)?);
         let mut server = ServerConfig::builder_with_provider(PROVIDER.clone())
             .with_protocol_versions(&[&TLS13])?
             .with_client_cert_verifier(members)

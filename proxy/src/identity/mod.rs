@@ -7,6 +7,7 @@ mod certificate;
 mod credentials;
 mod handshake;
 mod material;
+mod membership;
 mod renew;
 mod trust;
 mod verifier;
@@ -16,6 +17,7 @@ pub(crate) use self::{
     credentials::{Credentials, Renewals},
     handshake::{Accepted, Failed, HANDSHAKE_LIMIT, MeshProtocol, Reason, accept, connect, is_mesh_hello, linger},
     material::Material,
+    membership::{Membership, lapse_of_bytes},
     renew::renew,
     trust::{Fingerprint, InvalidTrust, Trust},
 };

@@ -76,6 +76,13 @@ impl fmt::Display for Fingerprint {
     }
 }
 
+impl Trust {
+    /// Whether whoever is believed by one is believed by the other.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.roots == other.roots && self.trust_domain == other.trust_domain
+    }
+}
+
 impl TryFrom<v1::Trust> for Trust {
     type Error = InvalidTrust;
 

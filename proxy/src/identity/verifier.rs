@@ -6,16 +6,30 @@ use rustls::{
     CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme,
     client::danger::HandshakeSignatureValid,
     pki_types::{CertificateDer, UnixTime},
-    server::danger::{ClientCertVerified, ClientCertVerifier},
+    server::{
+        VerifierBuilderError, WebPkiClientVerifier,
+        danger::{ClientCertVerified, ClientCertVerifier},
+    },
 };
 
-use super::certificate::Leaf;
+use super::{certificate::Leaf, material::PROVIDER, trust::Trust};
 
 /// Verifies as any server does, and that the certificate is one of the trust domain.
 #[derive(Debug)]
 pub(crate) struct MemberVerifier {
-    pub(crate) by_roots: Arc<dyn ClientCertVerifier>,
-    pub(crate) trust_domain: String,
+    by_roots: Arc<dyn ClientCertVerifier>,
+    trust_domain: String,
+}
+
+impl MemberVerifier {
+    /// Of the members whom `trust` means.
+    ///
+    /// # Errors
+    /// When its roots are of no use.
+    pub(super) fn of(trust: &Trust) -> Result<Self, VerifierBuilderError> {
+        let by_roots = WebPkiClientVerifier::builder_with_provider(trust.anchors.clone(), PROVIDER.clone()).build()?;
+        Ok(Self { by_roots, trust_domain: trust.trust_domain.clone() })
+    }
 }
 
 impl ClientCertVerifier for MemberVerifier {

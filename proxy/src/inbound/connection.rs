@@ -13,13 +13,24 @@ use rustls::server::Accepted as Hello;
 use tokio::net::TcpStream;
 use weft_policy::identity::SpiffeId;
 
-use super::{Phases, idle::Activity, tcp};
+use super::{
+    Phases,
+    idle::Activity,
+    tcp::{self, Spoken},
+};
 use crate::{
-    accept::{Downstream, Drain, Handler, InFlight, Looks, Protocol, Socket, reset, sniff},
+    accept::{
+        Downstream, Drain, Farewell, Handler, InFlight, Looks, OwnAddresses, Protocol, Sniffed, Socket, reset, sniff,
+    },
     engine::{Engine, describe},
-    identity::{self, Accepted, Credentials, MeshProtocol},
+    identity::{self, Accepted, Credentials, Failed, Membership, MeshProtocol},
     traffic::{Direction, Edge, EdgeKey, Registry},
 };
+
+/// What is counted for a connection that is addressed to somebody else.
+const NOT_OWN: &str = "not-own-address";
+/// Time for a client that is no member any more to take the end of its last answer.
+const LAST_WORD: Duration = Duration::from_secs(5);
 
 /// What the requests of one connection have in common.
 #[derive(Debug)]
@@ -29,6 +40,7 @@ pub(crate) struct Connection {
     /// Who proved to be the client; `None` for a client without a sidecar.
     pub(crate) client: Option<SpiffeId>,
     pub(crate) activity: Arc<Activity>,
+    pub(crate) farewell: Farewell,
     /// The statistics of the port, looked up once a request got through: what nobody listens on has none, or whoever tries all
     /// ports would leave an edge for each.
     pub(crate) edge: OnceLock<Arc<Edge>>,
@@ -47,6 +59,7 @@ pub(crate) struct Inbound {
     pub(crate) registry: Arc<Registry>,
     pub(crate) credentials: Arc<Credentials>,
     pub(crate) drain: Drain,
+    pub(crate) own: OwnAddresses,
     /// Ports whose protocol is not looked at.
     pub(crate) opaque_ports: Arc<BTreeSet<u16>>,
     /// Time without a request after which a connection of the mesh is ended.
@@ -60,7 +73,15 @@ impl Handler for Inbound {
 
     async fn handle(&self, mut stream: TcpStream, destination: SocketAddr) {
         let in_flight = self.drain.enter();
-        let looks = if self.opaque_ports.contains(&destination.port()) { Looks::Mesh } else { Looks::Both };
+        if !self.own.contains(destination.ip()) {
+            // Whoever can send packets past the pod's address must not be led on by it, with its identity or without.
+            tracing::debug!(%destination, "Refused a connection that is not for this pod");
+            self.registry.errors.count(Direction::Inbound, NOT_OWN);
+            reset(&stream);
+            return;
+        }
+        let is_opaque = self.opaque_ports.contains(&destination.port());
+        let looks = if is_opaque { Looks::Mesh } else { Looks::Both };
         let sniffed = match sniff(&mut stream, looks).await {
             Ok(sniffed) => sniffed,
             Err(error) => {
@@ -68,26 +89,17 @@ impl Handler for Inbound {
                 return;
             }
         };
-        if let Some(hello) = sniffed.hello {
-            self.mesh(hello, stream, destination, in_flight).await;
+        let mut spoken = Spoken { client: stream, sniffed, server: None };
+        if spoken.sniffed.protocol == Protocol::Silent {
+            let Spoken { client, sniffed, .. } = spoken;
+            let Some(found) = tcp::who_speaks(client, sniffed.first, looks, destination).await else { return };
+            spoken = found;
+        }
+        if let Some(hello) = spoken.sniffed.hello {
+            Box::pin(self.mesh(hello, spoken.client, destination, in_flight)).await;
             return;
         }
-        let http2 = match sniffed.protocol {
-            Protocol::Opaque if sniffed.first.is_empty() => {
-                if let Some((hello, stream)) = tcp::forward_silent(stream, destination, &self.registry).await {
-                    self.mesh(hello, stream, destination, in_flight).await;
-                }
-                return;
-            }
-            Protocol::Opaque => {
-                tcp::forward(stream, sniffed.first, destination, &self.registry).await;
-                return;
-            }
-            Protocol::Http2 => true,
-            Protocol::Http1 => false,
-        };
-        let connection = Connection { destination, client: None, activity: Arc::default(), edge: OnceLock::new() };
-        self.http(stream, sniffed.first, http2, connection, in_flight).await;
+        self.serve(spoken, destination, None, in_flight).await;
     }
 }
 
@@ -103,11 +115,11 @@ impl Inbound {
                 return;
             }
         };
-        let accepted = match identity::accept(hello, stream, &material).await {
+        let accepted = match identity::accept(hello, stream, &material, &self.credentials).await {
             Ok(accepted) => accepted,
             Err((failed, stream)) => {
                 self.credentials.handshakes.count(Direction::Inbound, Err(failed.reason));
-                tracing::info!(%destination, error = &failed as &dyn std::error::Error, "Refused a connection of the mesh");
+                self.refused(destination, &failed);
                 if let Some(stream) = stream {
                     identity::linger(stream).await;
                 }
@@ -115,39 +127,98 @@ impl Inbound {
             }
         };
         self.credentials.handshakes.count(Direction::Inbound, Ok(()));
-        let Accepted { stream, client, not_after, protocol } = accepted;
-        let http2 = match protocol {
-            MeshProtocol::Tcp => {
-                tcp::forward(stream, Bytes::new(), destination, &self.registry).await;
+        let Accepted { stream, client, protocol } = accepted;
+        let found = |protocol| Sniffed { protocol, first: Bytes::new(), hello: None };
+        let sniffed = match protocol {
+            MeshProtocol::Http2 => found(Protocol::Http2),
+            MeshProtocol::Http1 => found(Protocol::Http1),
+            MeshProtocol::Tcp if self.opaque_ports.contains(&destination.port()) => found(Protocol::Opaque),
+            MeshProtocol::Tcp => found(Protocol::Silent),
+        };
+        let mut spoken = Spoken { client: stream, sniffed, server: None };
+        if spoken.sniffed.protocol == Protocol::Silent {
+            // The other sidecar did not find HTTP, or did not look. What the application could take for it is judged all the same.
+            let looking = tcp::who_speaks(spoken.client, Bytes::new(), Looks::Inside, destination);
+            let Some(found) = looking.await else { return };
+            spoken = found;
+        }
+        self.serve(spoken, destination, Some(client), in_flight).await;
+    }
+
+    fn refused(&self, destination: SocketAddr, failed: &Failed) {
+        let error = failed as &dyn std::error::Error;
+        if self.credentials.handshakes.is_news(Direction::Inbound, failed.reason) {
+            tracing::info!(%destination, error, "Refused a connection of the mesh");
+        } else {
+            tracing::debug!(%destination, error, "Refused a connection of the mesh");
+        }
+    }
+
+    /// Serves a client that speaks what was found, and is the member of the mesh `peer` if it is one.
+    async fn serve<S>(&self, spoken: Spoken<S>, destination: SocketAddr, peer: Option<Membership>, in_flight: InFlight)
+    where
+        S: Socket + fmt::Debug + Send + Sync + 'static,
+    {
+        let http2 = match spoken.sniffed.protocol {
+            Protocol::Opaque | Protocol::Silent => {
+                tcp::pass(spoken, destination, &self.registry, peer).await;
                 return;
             }
-            MeshProtocol::Http2 => true,
-            MeshProtocol::Http1 => false,
+            Protocol::Http2 => true,
+            Protocol::Http1 => false,
         };
-        let activity = Arc::new(Activity::default());
-        let connection =
-            Connection { destination, client: Some(client), activity: activity.clone(), edge: OnceLock::new() };
-        // Sidecars leave connections that they do not use: those of an earlier certificate, and those that have become old. None
-        // is used again that was idle for as long as this.
+        let (activity, farewell) = (Arc::new(Activity::default()), Farewell::default());
+        let about = describe(Connection {
+            destination,
+            client: peer.as_ref().map(|peer| peer.id.clone()),
+            activity: activity.clone(),
+            farewell: farewell.clone(),
+            edge: OnceLock::new(),
+        });
+        let about = match about {
+            Ok(about) => about,
+            Err(error) => {
+                tracing::warn!(error = &*error as &dyn std::error::Error, "Could not serve a connection");
+                return;
+            }
+        };
+        // From here on each request counts for itself, and an idle connection does not.
+        drop(in_flight);
+        let heard = farewell.watch();
+        let downstream = Downstream::new(spoken.client, spoken.sniffed.first, http2, about);
         tokio::select! {
-            () = self.http(stream, Bytes::new(), http2, connection, in_flight) => {}
-            () = activity.over(self.idle_limit, not_after) => {
+            biased;
+            () = self.engine.serve(downstream, &heard) => {}
+            () = self.unwanted(peer, &activity, &farewell) => {
                 tracing::debug!(%destination, "Ended a connection of the mesh that was not used");
             }
         }
     }
 
-    async fn http<S>(&self, stream: S, first: Bytes, http2: bool, connection: Connection, in_flight: InFlight)
-    where
-        S: Socket + fmt::Debug + Send + Sync + 'static,
-    {
-        match describe(connection) {
-            Ok(about) => {
-                // From here on each request counts for itself, and an idle connection does not.
-                drop(in_flight);
-                self.engine.serve(Downstream::new(stream, first, http2, about)).await;
+    /// Asks the client to use another connection when it should, and returns when this one may end though the client has not ended it.
+    async fn unwanted(&self, peer: Option<Membership>, activity: &Activity, farewell: &Farewell) {
+        let Some(peer) = peer else {
+            // Nobody else tells clients without a sidecar.
+            self.drain.leaving().await;
+            farewell.say();
+            return std::future::pending().await;
+        };
+        let told = async {
+            tokio::select! {
+                () = self.drain.begun() => {
+                    farewell.say();
+                    std::future::pending().await
+                }
+                lapse = peer.lapse(Duration::ZERO) => tracing::debug!(?lapse, "A client is no member any more"),
             }
-            Err(error) => tracing::warn!(error = &*error as &dyn std::error::Error, "Could not serve a connection"),
+            farewell.say();
+            activity.over(LAST_WORD).await;
+        };
+        // Sidecars leave connections that they do not use: those of an earlier certificate, and those that have become old. None
+        // is used again that was idle for as long as this.
+        tokio::select! {
+            () = told => {}
+            () = activity.over(self.idle_limit) => {}
         }
     }
 }

@@ -5,19 +5,21 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
-use tokio::time::{self, Instant};
-
-/// A connection that is busy though its client's certificate has expired is looked at again after this.
-const LOOK_AGAIN: Duration = Duration::from_secs(30);
+use tokio::{
+    sync::Notify,
+    time::{self, Instant},
+};
 
 /// How much is going on on a connection.
 #[derive(Debug)]
 pub(crate) struct Activity {
     requests: AtomicUsize,
     idle_since: Mutex<Instant>,
+    /// The last request of several has ended.
+    ended: Notify,
 }
 
 /// A request that is going on, until dropped.
@@ -26,7 +28,7 @@ pub(crate) struct Busy(Arc<Activity>);
 
 impl Default for Activity {
     fn default() -> Self {
-        Self { requests: AtomicUsize::new(0), idle_since: Mutex::new(Instant::now()) }
+        Self { requests: AtomicUsize::new(0), idle_since: Mutex::new(Instant::now()), ended: Notify::new() }
     }
 }
 
@@ -37,18 +39,19 @@ impl Activity {
         Busy(self.clone())
     }
 
-    /// Waits until there was no request for `limit`, or there is none and `expiry` has passed.
-    pub(crate) async fn over(&self, limit: Duration, expiry: SystemTime) {
+    /// Waits until there was no request for `limit`.
+    pub(crate) async fn over(&self, limit: Duration) {
         loop {
-            let (now, busy) = (SystemTime::now(), self.requests.load(Ordering::Acquire) > 0);
+            let ended = self.ended.notified();
+            if self.requests.load(Ordering::Acquire) > 0 {
+                ended.await;
+                continue;
+            }
             let idle = self.idle_since.lock().unwrap_or_else(PoisonError::into_inner).elapsed();
-            if !busy && (idle >= limit || now > expiry) {
+            if idle >= limit {
                 return;
             }
-            let to_limit = if busy { limit } else { limit - idle };
-            // A little more, because what passes at a time has passed only after it.
-            let to_expiry = expiry.duration_since(now).map_or(LOOK_AGAIN, |left| left + Duration::from_millis(1));
-            time::sleep(to_limit.min(to_expiry)).await;
+            time::sleep(limit - idle).await;
         }
     }
 }
@@ -56,7 +59,9 @@ impl Activity {
 impl Drop for Busy {
     fn drop(&mut self) {
         *self.0.idle_since.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
-        self.0.requests.fetch_sub(1, Ordering::Release);
+        if self.0.requests.fetch_sub(1, Ordering::Release) == 1 {
+            self.0.ended.notify_waiters();
+        }
     }
 }
 
@@ -68,13 +73,12 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn is_over_when_nobody_has_asked_for_long() {
-        let far = SystemTime::now() + Duration::from_secs(24 * 3600);
         for (name, busy, want) in
             [("never used", None, 600), ("used once", Some(100), 700), ("busy for longer", Some(3000), 3600)]
         {
             let activity = Arc::new(Activity::default());
             let begun = Instant::now();
-            tokio::join!(activity.over(LIMIT, far), async {
+            tokio::join!(activity.over(LIMIT), async {
                 if let Some(seconds) = busy {
                     let request = activity.begin();
                     time::sleep(Duration::from_secs(seconds)).await;
@@ -83,21 +87,5 @@ mod tests {
             });
             assert_eq!(begun.elapsed().as_secs(), want, "{name}");
         }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn is_over_when_the_client_is_nobody_any_more() {
-        // The wall clock does not follow the paused one.
-        let past = SystemTime::now() - Duration::from_secs(1);
-        let activity = Arc::new(Activity::default());
-        let begun = Instant::now();
-        activity.over(LIMIT, past).await;
-        assert_eq!(begun.elapsed().as_secs(), 0, "idle");
-        let request = activity.begin();
-        tokio::join!(activity.over(LIMIT, past), async {
-            time::sleep(Duration::from_secs(45)).await;
-            drop(request);
-        });
-        assert_eq!(begun.elapsed().as_secs(), 60, "busy");
     }
 }

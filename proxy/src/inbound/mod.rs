@@ -115,7 +115,7 @@ impl ProxyHttp for Phases {
         ctx: &mut Context,
     ) -> Result<()> {
         engine::without_chunks(session, response);
-        if self.drain.has_begun() || (ctx.leaving && is_outsider(session)) {
+        if self.drain.has_begun() || (ctx.leaving && is_outsider(session)) || is_to_leave(session) {
             session.set_keepalive(None);
         }
         Ok(())
@@ -130,6 +130,9 @@ impl ProxyHttp for Phases {
     ) -> Box<Error> {
         if is_outsider(session) {
             session.set_keepalive(None);
+            if let Some(connection) = engine::connection::<Connection>(session) {
+                connection.farewell.say();
+            }
         }
         fail::to_connect(session, ctx, error)
     }
@@ -193,6 +196,11 @@ impl ProxyHttp for Phases {
 /// to connect anew. A sidecar hears it from the operator, and keeps a connection for whatever else the pod has to say.
 fn is_outsider(session: &Session) -> bool {
     engine::connection::<Connection>(session).is_none_or(|connection| connection.client.is_none())
+}
+
+/// Whether the client was told to use another connection.
+fn is_to_leave(session: &Session) -> bool {
+    engine::connection::<Connection>(session).is_some_and(|connection| connection.farewell.is_said())
 }
 
 /// Whether the kubelet asks how the application is. Such requests are carried like any other but not counted: they are no traffic

@@ -35,8 +35,8 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// What is known about the destination now. Never waits: a connection whose destination was not known in time goes on
-    /// where it was going, and follows the operator as soon as there is an answer.
+    /// What is known about the destination now. Never waits: requests of a connection whose destination was not known in time are
+    /// refused until the operator answers.
     pub(crate) fn policy(&self, store: &Store) -> Option<Policy> {
         let entry = self.entry.load();
         match store.renew(&entry) {
@@ -82,7 +82,7 @@ impl Handler for Outbound {
                 Some(Policy::Service(service)) => service.opaque,
                 Some(Policy::Pod(pod)) => pod.opaque,
                 Some(Policy::Unknown) => true,
-                None => false,
+                Some(Policy::Refused) | None => false,
             };
         if opaque {
             tcp::forward(self, stream, Bytes::new(), destination, policy.as_ref()).await;
@@ -95,7 +95,7 @@ impl Handler for Outbound {
                 return;
             }
         };
-        if sniffed.protocol == Protocol::Opaque {
+        if matches!(sniffed.protocol, Protocol::Opaque | Protocol::Silent) {
             tcp::forward(self, stream, sniffed.first, destination, policy.as_ref()).await;
             return;
         }
@@ -105,7 +105,7 @@ impl Handler for Outbound {
                 let http2 = sniffed.protocol == Protocol::Http2;
                 // From here on each request counts for itself, and an idle connection does not.
                 drop(in_flight);
-                self.engine.serve(Downstream::new(stream, sniffed.first, http2, about)).await;
+                self.engine.serve(Downstream::new(stream, sniffed.first, http2, about), &self.drain.watch()).await;
             }
             Err(error) => tracing::warn!(error = &*error as &dyn std::error::Error, "Could not serve a connection"),
         }

@@ -36,7 +36,11 @@ pub(crate) async fn route(store: &Store, session: &Session, ctx: &mut Context) -
     ctx.port = connection.destination.port();
     let header = session.req_header();
     let request = Request::new(&header.method, path(header), authority(header), &header.headers);
-    ctx.route = Some(Route::by(policy.as_ref(), connection.destination, Some(&request)));
+    let route = Route::by(policy.as_ref(), connection.destination, Some(&request)).map_err(|problem| {
+        ctx.progress.problem = Some(problem);
+        Error::explain(ErrorType::InternalError, problem.reason()).into_in()
+    })?;
+    ctx.route = Some(route);
     Ok(())
 }
 

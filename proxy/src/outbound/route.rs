@@ -6,6 +6,7 @@ use weft_policy::http::Request;
 
 use super::connection::Names;
 use crate::{
+    engine::Problem,
     identity::{Credentials, Reason},
     policy::{Choice, Identity, Policy, Seat, ServicePolicy, live::Load},
     traffic::{Direction, Edge, EdgeKey, Registry},
@@ -24,20 +25,29 @@ pub(crate) enum Route {
     },
     /// To the pod that was addressed.
     Pod(Arc<Seat>),
-    /// Where it was going anyway.
+    /// Where it was going anyway, which is outside of the mesh.
     Through(SocketAddr),
 }
 
 impl Route {
     /// The route by what is known about the destination; takes a turn if that is a Service. There is no `request` where the
     /// connection is not looked into.
-    pub(crate) fn by(policy: Option<&Policy>, destination: SocketAddr, request: Option<&Request<'_>>) -> Self {
+    ///
+    /// # Errors
+    /// When nothing is known: the destination may be a pod of the mesh, to whom nothing is said in plain.
+    pub(crate) fn by(
+        policy: Option<&Policy>,
+        destination: SocketAddr,
+        request: Option<&Request<'_>>,
+    ) -> Result<Self, Problem> {
         match policy {
             Some(Policy::Service(service)) => {
-                Self::Backend { choice: service.choose(request), service: service.clone() }
+                Ok(Self::Backend { choice: service.choose(request), service: service.clone() })
             }
-            Some(Policy::Pod(pod)) => Self::Pod(pod.seat.clone()),
-            Some(Policy::Unknown) | None => Self::Through(destination),
+            Some(Policy::Pod(pod)) => Ok(Self::Pod(pod.seat.clone())),
+            Some(Policy::Unknown) => Ok(Self::Through(destination)),
+            Some(Policy::Refused) => Err(Problem::RefusedConfiguration),
+            None => Err(Problem::NoConfiguration),
         }
     }
 

@@ -11,21 +11,30 @@ use super::{
 };
 use crate::{
     accept::{reset, splice},
+    identity::{Credentials, Membership, lapse_of_bytes},
     policy::Policy,
     traffic::Direction,
-    upstream::{MAX_ATTEMPTS, NotConnected, Transport, connect_bytes},
+    upstream::{ByteStream, MAX_ATTEMPTS, NotConnected, Transport, connect_bytes},
 };
 
 /// Passes a connection on, after `first`, until both sides have ended. A connection that cannot be passed on is reset, which
 /// is what the application would see without the proxy.
 pub(crate) async fn forward(
     outbound: &Outbound,
-    client: TcpStream,
+    mut client: TcpStream,
     first: Bytes,
     destination: SocketAddr,
     policy: Option<&Policy>,
 ) {
-    let route = Route::by(policy, destination, None);
+    let route = match Route::by(policy, destination, None) {
+        Ok(route) => route,
+        Err(problem) => {
+            tracing::debug!(%destination, %problem, "Refused a connection");
+            outbound.registry.errors.count(Direction::Outbound, problem.reason());
+            reset(&client);
+            return;
+        }
+    };
     let mut tried = Vec::new();
     while let Some(hop) = route.next(&tried).filter(|_| tried.len() < MAX_ATTEMPTS) {
         let _occupied = match &hop {
@@ -51,11 +60,19 @@ pub(crate) async fn forward(
             }
         }
         match connected {
-            Ok(server) => {
+            Ok(mut server) => {
                 hop.succeed();
                 let open = route.edge(&outbound.registry, Some(&hop), destination.port()).open();
-                if let Err(error) = splice(client, &first, server, &open).await {
-                    tracing::debug!(%destination, error = &error as &dyn std::error::Error, "A connection broke");
+                let peer = membership(&server, &transport, &outbound.credentials);
+                tokio::select! {
+                    spliced = splice(&mut client, &first, &mut server, &open) => if let Err(error) = spliced {
+                        tracing::debug!(%destination, error = &error as &dyn std::error::Error, "A connection broke");
+                    },
+                    lapse = lapse_of_bytes(peer) => {
+                        tracing::debug!(%destination, ?lapse, "Ended a connection with who is no member any more");
+                        reset(&client);
+                        reset(&server);
+                    }
                 }
                 return;
             }
@@ -67,4 +84,11 @@ pub(crate) async fn forward(
         }
     }
     reset(&client);
+}
+
+/// Who is at the other end, if that had to be proved.
+fn membership(server: &ByteStream, transport: &Transport, credentials: &Credentials) -> Option<Membership> {
+    let (ByteStream::Right(stream), Transport::Mesh(mesh)) = (server, transport) else { return None };
+    let chain = stream.get_ref().1.peer_certificates()?;
+    credentials.membership(chain, &mesh.material).ok()
 }

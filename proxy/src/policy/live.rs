@@ -25,8 +25,10 @@ pub(crate) enum Policy {
     Service(Arc<ServicePolicy>),
     /// A port of a pod.
     Pod(Arc<PodPolicy>),
-    /// Passed through untouched.
+    /// Passed through untouched, because the operator says so.
     Unknown,
+    /// What the operator says cannot be read, and nothing was known before: nothing is sent there.
+    Refused,
 }
 
 /// A port of a pod that the application addressed by itself.
@@ -172,7 +174,7 @@ impl Policy {
                 backends.flat_map(|backend| backend.seats.iter().map(of)).collect()
             }
             Self::Pod(pod) => HashMap::from([of(&pod.seat)]),
-            Self::Unknown => HashMap::new(),
+            Self::Unknown | Self::Refused => HashMap::new(),
         }
     }
 }

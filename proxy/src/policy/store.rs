@@ -22,9 +22,9 @@ use super::{Destination, Policy, Target};
 ///
 /// The operator answers in milliseconds; an application gives up on connecting after about this long.
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
-/// Longest wait for the first answer after the connection was lost: long enough for a reconnect, short enough to be useful
-/// without. Who comes later in the outage does not wait at all.
-const ANSWER_LIMIT_DISCONNECTED: Duration = Duration::from_secs(1);
+/// Longest wait for the first answer after the connection was lost: twice the longest pause between two attempts to connect. Who
+/// comes later in the outage does not wait at all.
+const ANSWER_LIMIT_DISCONNECTED: Duration = Duration::from_secs(10);
 
 /// Whether the operator can be asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,7 +98,10 @@ impl Entry {
 
     /// What is known about the target, if anything is yet.
     pub(crate) fn policy(&self) -> Option<Policy> {
-        self.known.load().as_ref().map(|known| known.policy.clone())
+        if let Some(known) = &*self.known.load() {
+            return Some(known.policy.clone());
+        }
+        self.refusal().map(|_refusal| Policy::Refused)
     }
 
     /// Version of the update in force.
@@ -155,8 +158,8 @@ impl Store {
         }
     }
 
-    /// What is known about the target of `entry`, waiting for the first answer: at most [`ANSWER_LIMIT`] while the operator is
-    /// connected, until [`ANSWER_LIMIT_DISCONNECTED`] after that ended. `None` when none came; nothing remembers that.
+    /// What is known about the target of `entry`, waiting for the first answer: at most [`ANSWER_LIMIT`], and not longer than until
+    /// [`ANSWER_LIMIT_DISCONNECTED`] after the operator was lost. `None` when none came; nothing remembers that.
     pub(crate) async fn first_answer(&self, entry: &Entry) -> Option<Policy> {
         let begun = Instant::now();
         let mut stream = self.stream.clone();
@@ -204,6 +207,7 @@ impl Store {
     pub(crate) fn refuse(&self, target: &Target, refusal: Refusal) {
         if let Some(entry) = self.read().get(target) {
             entry.set_refusal(Some(refusal));
+            entry.news.notify_waiters();
         }
     }
 

@@ -151,15 +151,24 @@ fn a_refusal_is_remembered_until_an_update_is_taken() {
     let entry = store.entry(&target());
     let refusal = Refusal { version: 4, reason: "no".to_owned() };
     store.refuse(&target(), refusal.clone());
-    assert_eq!(entry.refusal(), Some(refusal));
+    assert_eq!(entry.refusal(), Some(refusal.clone()));
+    assert!(matches!(entry.policy(), Some(Policy::Refused)), "nothing was known before");
     store.apply(STREAM, 5, &target(), Destination::Unknown).unwrap();
     assert_eq!(entry.refusal(), None);
+    assert!(matches!(entry.policy(), Some(Policy::Unknown)));
+    store.refuse(&target(), refusal);
+    assert!(matches!(entry.policy(), Some(Policy::Unknown)), "what was known holds");
 }
 
 #[tokio::test(start_paused = true)]
 async fn waits_for_the_first_answer_no_longer_than_it_should() {
     tokio::time::advance(Duration::from_secs(60)).await;
-    for (case, lost, want) in [("connected", None, 5), ("just lost", Some(0), 1), ("lost long ago", Some(30), 0)] {
+    for (case, lost, want) in [
+        ("connected", None, 5),
+        ("just lost", Some(0), 5),
+        ("lost for a while", Some(8), 2),
+        ("lost long ago", Some(30), 0),
+    ] {
         let (store, _requests, connected) = store();
         connected.send_replace(lost.map_or(Stream::Connected, |seconds| Stream::Disconnected {
             since: tokio::time::Instant::now() - Duration::from_secs(seconds),
@@ -179,6 +188,17 @@ async fn the_first_answer_ends_the_wait() {
         tokio::join!(store.first_answer(&entry), async { store.apply(STREAM, 1, &target(), Destination::Unknown) });
     assert_eq!(applied, Ok(Applied::Taken));
     assert!(matches!(answer, Some(Policy::Unknown)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_first_answer_that_is_refused_ends_the_wait() {
+    let (store, _requests, _connected) = store();
+    let entry = store.entry(&target());
+    let begun = tokio::time::Instant::now();
+    let refusal = Refusal { version: 1, reason: "no".to_owned() };
+    let (answer, ()) = tokio::join!(store.first_answer(&entry), async { store.refuse(&target(), refusal) });
+    assert!(matches!(answer, Some(Policy::Refused)));
+    assert_eq!(begun.elapsed(), Duration::ZERO);
 }
 
 #[test]

@@ -9,7 +9,7 @@ mod upgrade;
 
 pub(crate) use self::{
     balance::least_loaded,
-    connect::{Http, Mesh, NotConnected, Transport, connect, connect_bytes, peer},
+    connect::{ByteStream, Http, Mesh, NotConnected, Transport, connect, connect_bytes, peer},
     limit::HandshakeLimit,
     retry::{Attempt, Fault, MAX_ATTEMPTS, fault_of, may_retry},
 };

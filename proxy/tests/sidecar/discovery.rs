@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::{Instant, timeout},
+};
 use weft_proxy_api::v1;
 
 use crate::support::{
-    CLUSTER_IP, Client, Operator, PATIENCE, Proxy, Server, authority, endpoint, get, request, service, target,
+    CLUSTER_IP, Client, Operator, PATIENCE, Proxy, Server, Tap, authority, endpoint, get, request, service, target,
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -68,21 +72,72 @@ async fn is_not_ready_until_the_operator_was_reached() {
     proxy.ready().await;
 }
 
+/// What `bytes` of no HTTP are answered with, or how the connection ends.
+async fn bytes(proxy: &Proxy) -> Result<String, std::io::ErrorKind> {
+    let mut stream = TcpStream::connect(proxy.outbound).await.unwrap();
+    let said = async {
+        stream.write_all(b"PING\r\n").await?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await?;
+        Ok::<_, std::io::Error>(answer)
+    };
+    timeout(PATIENCE, said).await.expect("no end").map_err(|error| error.kind())
+}
+
+/// Asserts that every protocol is refused for `reason`, and nothing was said to the server.
+async fn nothing_is_sent(proxy: &Proxy, original: &Tap, reason: &str) {
+    let call = || {
+        let mut call = request("POST", "/", "x");
+        call.headers_mut().insert("content-type", "application/grpc".parse().unwrap());
+        call
+    };
+    let (outbound, sum) = (proxy.outbound, format!("direction=\"outbound\",reason=\"{reason}\"}} 4"));
+    let answers = tokio::join!(
+        async { Client::connect(outbound).await.send(get("/")).await },
+        async { Client::connect_http2(outbound).await.send(get("/")).await },
+        async { Client::connect_http2(outbound).await.send(call()).await },
+        bytes(proxy),
+    );
+    for answer in [answers.0, answers.1] {
+        assert_eq!((answer.status, answer.header("weft-error")), (503, Some(reason)));
+    }
+    assert_eq!((answers.2.status, answers.2.header("grpc-status")), (200, Some("14")), "{reason}");
+    assert_eq!(answers.3, Err(std::io::ErrorKind::ConnectionReset), "{reason}");
+    assert_eq!(original.heard(), Vec::<Vec<u8>>::new(), "{reason}");
+    proxy.admin_until("/metrics", |answer| answer.body.contains(&sum)).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn passes_through_when_nobody_can_be_asked_and_follows_once_somebody_can() {
+async fn sends_nothing_where_nobody_can_be_asked_and_follows_once_somebody_can() {
     let (original, chosen) = (Server::named("original").await, Server::named("chosen").await);
+    let original = Tap::on(original.address).await;
     let mut operator = Operator::start().await;
     operator.vanish().await;
     let proxy = Proxy::with(&operator, original.address, original.address, |_| {}).await;
-    let mut client = Client::connect(proxy.outbound).await;
     let begun = Instant::now();
-    assert_eq!(client.send(get("/")).await.body, "original");
+    nothing_is_sent(&proxy, &original, "no-configuration").await;
+    assert!((4..9).contains(&begun.elapsed().as_secs()), "waited {:?}", begun.elapsed());
+
+    let mut waiting = Client::connect(proxy.outbound).await;
+    operator.say(target(original.address), service(&[("web", 1, vec![endpoint(chosen.address)])]));
+    let (answer, ()) = tokio::join!(waiting.send(get("/")), operator.come_back());
+    assert_eq!((answer.status, answer.body.as_str()), (200, "chosen"), "{answer:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sends_nothing_where_the_first_answer_cannot_be_read() {
+    let (original, chosen) = (Server::named("original").await, Server::named("chosen").await);
+    let original = Tap::on(original.address).await;
+    let operator = Operator::start().await;
+    operator.say(target(original.address), service(&[("web", 0, vec![])]));
+    let proxy = Proxy::with(&operator, original.address, original.address, |_| {}).await.ready().await;
+    let begun = Instant::now();
+    nothing_is_sent(&proxy, &original, "refused-configuration").await;
     assert!(begun.elapsed() < Duration::from_secs(4), "waited {:?}", begun.elapsed());
 
-    operator.say(target(original.address), service(&[("web", 1, vec![endpoint(chosen.address)])]));
-    operator.come_back().await;
-    let followed = async { while client.send(get("/")).await.body != "chosen" {} };
-    assert!(timeout(PATIENCE, followed).await.is_ok(), "never, on the same connection");
+    let said = service(&[("web", 1, vec![endpoint(chosen.address)])]);
+    assert_eq!(operator.say_and_hear(target(original.address), said).await.refusal, "");
+    assert_eq!(Client::connect(proxy.outbound).await.send(get("/")).await.body, "chosen");
 }
 
 #[tokio::test(flavor = "multi_thread")]

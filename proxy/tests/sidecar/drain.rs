@@ -9,7 +9,10 @@ use tokio::{
     time::Instant,
 };
 
-use crate::support::{CLUSTER_IP, Client, Operator, Proxy, Server, endpoint, get, service, target, text};
+use crate::support::{
+    A_DAY, CLUSTER_IP, Client, Operator, PATIENCE, Proxy, Server, Suit, connect_tls, endpoint, get, identity, service,
+    target, text,
+};
 
 /// A server that answers once it is let to, and a way to see that it was asked.
 async fn patient() -> (Server, watch::Sender<bool>) {
@@ -96,4 +99,50 @@ async fn does_not_wait_longer_than_it_was_told_to() {
     proxy.ended().await;
     assert!((limit..Duration::from_secs(10)).contains(&begun.elapsed()), "it took {:?}", begun.elapsed());
     drop(stream.read_u8().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_without_a_sidecar_are_told_that_the_pod_is_about_to_end() {
+    let (server, go) = patient().await;
+    let operator = Operator::start().await;
+    let proxy = Proxy::with(&operator, server.address, server.address, |_| {}).await.ready().await;
+    let mesh = operator.issuer();
+    let mut clients = Vec::new();
+    for (http2, alpn) in [(false, "http/1.1"), (true, "h2")] {
+        let stream = TcpStream::connect(proxy.inbound).await.unwrap();
+        clients.push((http2, true, Client::on(stream, http2).await));
+        let suit = Suit { certificate: Some(mesh.member(&identity("client"), A_DAY)), believes: &mesh, alpn };
+        let stream = connect_tls(proxy.inbound, &identity("web").server_name(), suit).await.unwrap();
+        clients.push((http2, false, Client::on(stream, http2).await));
+    }
+    let asked = clients.into_iter().map(|(http2, is_told, (mut client, ended))| {
+        tokio::spawn(async move {
+            let answer = client.send(get("/")).await;
+            (http2, is_told, answer, client, ended)
+        })
+    });
+    let asked: Vec<_> = asked.collect();
+    in_flight(&proxy, 4).await;
+    proxy.leave().await;
+    assert_eq!(proxy.admin("/readyz").await.status, 200, "it goes on until the pod ends");
+    // A client that comes now is served, and told as well.
+    let late = Client::on(TcpStream::connect(proxy.inbound).await.unwrap(), true).await;
+    let late = tokio::spawn(async move {
+        let (mut client, ended) = late;
+        (client.send(get("/")).await.body, tokio::time::timeout(PATIENCE, ended).await.is_ok())
+    });
+    in_flight(&proxy, 5).await;
+    go.send_replace(true);
+    assert_eq!(late.await.unwrap(), ("finished".to_owned(), true));
+    for asked in asked {
+        let (http2, is_told, answer, mut client, ended) = asked.await.unwrap();
+        let name = format!("HTTP/2: {http2}, without a sidecar: {is_told}");
+        assert_eq!((answer.status, answer.body.as_str()), (200, "finished"), "{name}");
+        assert_eq!(answer.header("connection") == Some("close"), !http2 && is_told, "{name}");
+        if is_told {
+            assert!(tokio::time::timeout(PATIENCE, ended).await.expect("no end").unwrap().is_ok(), "{name}");
+        } else {
+            assert_eq!(client.send(get("/")).await.body, "finished", "{name}");
+        }
+    }
 }

@@ -16,7 +16,10 @@ use tokio::{
 };
 use tokio_stream::wrappers::ReceiverStream;
 
-use crate::support::{Client, Mesh, PATIENCE, Recorder, Server, Wire, get, request, text};
+use crate::support::{
+    CLUSTER_IP, Client, Mesh, Operator, PATIENCE, Proxy, Recorder, Server, Wire, endpoint, get, request, service,
+    target, text,
+};
 
 const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: web\r\n\r\n";
 
@@ -114,12 +117,15 @@ async fn targets_in_absolute_form_pass_as_they_are() {
     assert_eq!((seen.line(), seen.header("host")), ("GET http://web:80/a?b HTTP/1.1", vec!["web:80"]));
 }
 
+/// `CONNECT` is for a proxy that the application knows of: on the way to one without a sidecar its connection is one of bytes.
 #[tokio::test(flavor = "multi_thread")]
-async fn connect_is_bytes_when_it_comes_first_and_refused_later() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let mesh = Mesh::of(listener.local_addr().unwrap()).await;
-    let mut wire = Wire::to(mesh.client.outbound).await;
+async fn connect_is_bytes_on_the_way_out_and_refused_on_the_way_in() {
     let asked = "CONNECT other:443 HTTP/1.1\r\nHost: other:443\r\n\r\n";
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let operator = Operator::start().await;
+    operator.say(target(CLUSTER_IP), service(&[("proxy", 1, vec![endpoint(listener.local_addr().unwrap())])]));
+    let proxy = Proxy::start(&operator).await.ready().await;
+    let mut wire = Wire::to(proxy.outbound).await;
     wire.send(asked.as_bytes()).await;
     let (mut application, _) = listener.accept().await.unwrap();
     let mut seen = vec![0; asked.len()];
@@ -131,13 +137,21 @@ async fn connect_is_bytes_when_it_comes_first_and_refused_later() {
 
     let recorder = Recorder::start().await;
     let mesh = Mesh::of(recorder.address).await;
-    let mut wire = Wire::to(mesh.client.outbound).await;
-    wire.send(GET).await;
-    assert!(wire.answer().await.starts_with("HTTP/1.1 200 "));
-    wire.send(asked.as_bytes()).await;
-    let answer = wire.answer().await;
-    assert!(answer.starts_with("HTTP/1.1 405 "), "{answer}");
-    assert_eq!(recorder.take().len(), 1);
+    for (name, via, before) in [
+        ("first, from a client without a sidecar", mesh.server.inbound, false),
+        ("first, through two sidecars", mesh.client.outbound, false),
+        ("later", mesh.client.outbound, true),
+    ] {
+        let mut wire = Wire::to(via).await;
+        if before {
+            wire.send(GET).await;
+            assert!(wire.answer().await.starts_with("HTTP/1.1 200 "));
+        }
+        wire.send(asked.as_bytes()).await;
+        let answer = wire.answer().await;
+        assert!(answer.starts_with("HTTP/1.1 405 "), "{name}: {answer}");
+        assert_eq!(recorder.take().len(), usize::from(before), "{name}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,14 +4,19 @@ use std::net::SocketAddr;
 
 use http_body_util::{BodyExt, Full};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpStream},
 };
 
 use crate::support::{
-    A_DAY, Authority, CLUSTER_IP, Client, Life, Operator, PATIENCE, Proxy, Reply, Server, Suit, Tap, connect_tls, get,
-    identity, mesh_server, meshed, request, service, target,
+    A_DAY, Authority, CLUSTER_IP, Client, Life, Operator, PATIENCE, Proxy, Recorder, Reply, Server, Suit, Tap,
+    connect_tls, get, identity, mesh_server, meshed, request, service, target,
 };
+
+/// Bytes both ways, whatever they go through.
+trait Stream: AsyncRead + AsyncWrite + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Stream for S {}
 
 const SECRET: &str = "what-nobody-else-may-read";
 const EXPIRED: Life = Life { from: -7200, to: -3600 };
@@ -234,7 +239,6 @@ async fn nobody_says_themselves_who_they_are() {
         ("claimed", &[("weft-client-id", "spiffe://cluster.local/ns/shop/sa/admin")]),
         ("claimed twice", &[("weft-client-id", "a"), ("weft-client-id", "b")]),
         ("claimed in CGI's way", &[("weft_client_id", "a")]),
-        ("named as an option of the connection", &[("connection", "weft-client-id")]),
     ] {
         for (hop, address, want) in [("without a sidecar", server.inbound, ""), ("with one", client.outbound, web)] {
             let mut call = get("/");
@@ -243,6 +247,86 @@ async fn nobody_says_themselves_who_they_are() {
             }
             let answer = Client::connect(address).await.send(call).await;
             assert_eq!((answer.status, answer.body.as_str()), (200, want), "{name}, {hop}");
+        }
+    }
+}
+
+/// Connections to the application are kept and shared. Whoever asks is named for each request.
+#[tokio::test(flavor = "multi_thread")]
+async fn callers_that_share_a_connection_keep_their_names() {
+    let application = Recorder::start().await;
+    let operator = Operator::start().await;
+    let proxy = Proxy::with(&operator, application.address, application.address, |settings| settings.workers = 1);
+    let proxy = proxy.await.ready().await;
+    let mesh = operator.issuer();
+    for turn in 0..3 {
+        for account in [None, Some("client"), Some("other")] {
+            let name = format!("{account:?}, turn {turn}");
+            let mut client = match account {
+                None => Client::connect(proxy.inbound).await,
+                Some(account) => {
+                    let certificate = Some(mesh.member(&identity(account), A_DAY));
+                    let suit = Suit { certificate, believes: &mesh, alpn: "http/1.1" };
+                    let stream = connect_tls(proxy.inbound, &identity("web").server_name(), suit).await.unwrap();
+                    Client::on(stream, false).await.0
+                }
+            };
+            assert_eq!(client.send(get("/")).await.status, 200, "{name}");
+            let seen = application.take().remove(0);
+            let want: Vec<_> = account.iter().map(|account| identity(account).to_string()).collect();
+            assert_eq!(seen.header("weft-client-id"), want, "{name}");
+        }
+    }
+    assert_eq!(application.connections(), 1, "no connection was shared");
+}
+
+/// However a connection begins, what it says in HTTP is read as such, and who it says it is is not believed.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_beginning_of_a_connection_hides_a_claim() {
+    const CLAIM: &str = "GET / HTTP/1.1\r\nHost: web\r\nWeft-Client-Id: spiffe://cluster.local/ns/shop/sa/admin\r\n\
+                         Connection: close\r\n\r\n";
+    let application = Recorder::start().await;
+    let operator = Operator::start().await;
+    let server = Proxy::with(&operator, application.address, application.address, |_| {}).await.ready().await;
+    operator.say(target(CLUSTER_IP), service(&[("web", 1, vec![meshed(server.inbound)])]));
+    let client = Proxy::start(&operator).await.ready().await;
+    let mesh = operator.issuer();
+    for (name, beginning, status) in [
+        ("at once", "", "200"),
+        ("after empty lines", "\r\n\r\n", "200"),
+        ("after a bare line feed", "\n", "400"),
+        ("after a space", " ", "400"),
+    ] {
+        for is_silent in [false, true] {
+            for (way, who) in
+                [("without a sidecar", &[][..]), ("through two", &["web"]), ("as bytes of a member", &["client"])]
+            {
+                let name = format!("{name}, {way}, silent before: {is_silent}");
+                let before = application.connections();
+                let address = if way == "through two" { client.outbound } else { server.inbound };
+                let mut stream: Box<dyn Stream> = Box::new(TcpStream::connect(address).await.unwrap());
+                if way == "as bytes of a member" {
+                    let certificate = Some(mesh.member(&identity("client"), A_DAY));
+                    let suit = Suit { certificate, believes: &mesh, alpn: "weft-tcp" };
+                    let server_name = identity("web").server_name();
+                    stream = Box::new(connect_tls(server.inbound, &server_name, suit).await.unwrap());
+                }
+                if is_silent {
+                    // The sidecar believes that the server speaks first.
+                    application.connected(before + 1).await;
+                }
+                stream.write_all(format!("{beginning}{CLAIM}").as_bytes()).await.unwrap();
+                let mut answer = Vec::new();
+                tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer)).await.expect("no end").unwrap();
+                let answer = String::from_utf8(answer).unwrap();
+                assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{name}: {answer}");
+                let seen = application.take();
+                assert_eq!(seen.len(), usize::from(status == "200"), "{name}: {seen:?}");
+                let who: Vec<_> = who.iter().map(|account| identity(account).to_string()).collect();
+                for request in seen {
+                    assert_eq!(request.header("weft-client-id"), who, "{name}");
+                }
+            }
         }
     }
 }

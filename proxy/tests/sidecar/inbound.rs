@@ -1,6 +1,8 @@
 //! What arrives at the pod.
 
-use crate::support::{Client, Operator, Proxy, Server, get, refusing, request, text};
+use tokio::net::TcpStream;
+
+use crate::support::{Client, Operator, Proxy, Server, Wire, get, refusing, request, text};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_reach_the_application() {
@@ -91,4 +93,20 @@ async fn a_client_without_a_sidecar_is_told_that_the_application_leaves() {
         let answer = Client::connect(proxy.inbound).await.send(get("/")).await;
         assert_eq!((answer.status, answer.header("connection")), (status, Some("close")), "{name}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_addressed_to_somebody_else_is_not_led_on() {
+    let operator = Operator::start().await;
+    // An address of examples, which nobody has.
+    let elsewhere = "192.0.2.1:80".parse().unwrap();
+    let proxy = Proxy::with(&operator, elsewhere, elsewhere, |_| {}).await.ready().await;
+    // The reset may be there before the connection is known to be.
+    if let Ok(stream) = TcpStream::connect(proxy.inbound).await {
+        let mut wire = Wire(stream);
+        wire.send(b"GET / HTTP/1.1\r\nHost: web\r\n\r\n").await;
+        assert_eq!(wire.rest().await, "");
+    }
+    let counted = "weft_errors_total{direction=\"inbound\",reason=\"not-own-address\"} 1";
+    proxy.admin_until("/metrics", |answer| answer.body.contains(counted)).await;
 }

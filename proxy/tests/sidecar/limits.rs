@@ -95,10 +95,9 @@ async fn answered(address: SocketAddr) -> Option<Wire> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_too_many_is_reset_and_the_others_stay() {
     let server = Server::named("web").await;
-    // Two of them are the listeners'.
     let mesh = Mesh::with(server.address, |settings| settings.limits.connections = 10).await;
     let mut clients = Vec::new();
-    for _ in 0..6 {
+    for _ in 0..8 {
         let mut client = Client::connect(mesh.client.outbound).await;
         assert_eq!(client.send(get("/")).await.status, 200);
         clients.push(client);
@@ -113,6 +112,10 @@ async fn a_connection_too_many_is_reset_and_the_others_stay() {
     }
     assert!(refused > 0, "none was refused");
     assert!(counted(&mesh.client, "outbound", "too-many-connections").await.is_some_and(|total| total >= 1));
+    let mut other = Wire::to(mesh.client.inbound).await;
+    other.send(b"PING\r\n").await;
+    other.rest().await;
+    assert_eq!(counted(&mesh.client, "inbound", "too-many-connections").await, None, "the other direction has room");
     assert_eq!(clients[0].send(get("/")).await.status, 200);
     drop((clients, held));
     time::timeout(PATIENCE, async { while answered(mesh.client.outbound).await.is_none() {} })

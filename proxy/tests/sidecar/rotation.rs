@@ -365,3 +365,74 @@ async fn connections_that_nobody_uses_end() {
         }
     }
 }
+
+/// Who has proved to be a member is one for as long as the certificate is good and its root trusted: what is in flight ends, and then
+/// the connection does.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_ends_when_its_client_is_no_member_any_more() {
+    let (go, gone) = tokio::sync::watch::channel(false);
+    let application = Server::start(move |_request| {
+        let mut gone = gone.clone();
+        Box::pin(async move {
+            gone.wait_for(|gone| *gone).await.unwrap();
+            crate::support::text(200, "application")
+        })
+    })
+    .await;
+    let bytes = echo().await;
+    for (name, life, root_stays, ends) in [
+        ("a member still", A_DAY, true, false),
+        ("its root is gone", A_DAY, false, true),
+        ("its certificate has expired", Life::of(Duration::from_secs(2)), true, true),
+    ] {
+        go.send_replace(false);
+        let operator = Operator::start().await;
+        let first = operator.issuer();
+        let second = Arc::new(Authority::new("second root"));
+        taken(&operator, operator.trust(&[&first, &second], &first), 0).await;
+        let proxy = Proxy::with(&operator, application.address, application.address, |_| {}).await.ready().await;
+        let of_bytes = Proxy::with(&operator, bytes, bytes, |_| {}).await.ready().await;
+        let connect = async |address, alpn| {
+            let suit = Suit { certificate: Some(first.member(&identity("client"), life)), believes: &first, alpn };
+            connect_tls(address, &identity("web").server_name(), suit).await.unwrap()
+        };
+        let begun = tokio::time::Instant::now();
+        let mut raw = connect(of_bytes.inbound, "weft-tcp").await;
+        raw.write_all(b"\x01said").await.unwrap();
+        raw.read_exact(&mut [0; 5]).await.unwrap();
+        let mut asked = Vec::new();
+        for (alpn, http2) in [("http/1.1", false), ("h2", true)] {
+            let (mut client, ended) = Client::on(connect(proxy.inbound, alpn).await, http2).await;
+            asked.push(tokio::spawn(async move {
+                let answer = client.send(get("/")).await;
+                (http2, answer, client, ended)
+            }));
+        }
+        proxy.admin_until("/config", |config| config.body.contains("\"in_flight\": 2")).await;
+        if !root_stays {
+            operator.trust(&[&second], &second);
+            for proxy in [&proxy, &of_bytes] {
+                proxy.admin_until("/config", |config| issuer_of(&config.body) == second.fingerprint()).await;
+            }
+        } else if ends {
+            tokio::time::sleep_until(begun + Duration::from_secs(3)).await;
+        }
+        go.send_replace(true);
+        for asked in asked {
+            let (http2, answer, mut client, ended) = asked.await.unwrap();
+            let name = format!("{name}, HTTP/2: {http2}");
+            assert_eq!((answer.status, answer.body.as_str()), (200, "application"), "{name}");
+            assert_eq!(answer.header("connection") == Some("close"), ends && !http2, "{name}");
+            if ends {
+                let end = tokio::time::timeout(Duration::from_secs(3), ended).await.expect("no end");
+                assert!(end.unwrap().is_ok(), "{name}");
+            } else {
+                assert_eq!(client.send(get("/")).await.status, 200, "{name}");
+            }
+        }
+        // Bytes go on for a day after the end of a certificate, and not at all without its root.
+        raw.write_all(b"again").await.ok();
+        let again = tokio::time::timeout(Duration::from_secs(10), raw.read_exact(&mut [0; 5])).await.expect("no end");
+        assert_eq!(again.is_ok(), root_stays, "{name}");
+    }
+}

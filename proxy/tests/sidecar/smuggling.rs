@@ -1,6 +1,6 @@
 //! Requests that two parties could read differently: each is refused, or reaches the application as one request.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use crate::support::{Back, Frames, Mesh, Recorded, Recorder, Server, Wire, block};
 
@@ -189,7 +189,7 @@ fn heads() -> Vec<(&'static str, String, Want)> {
             Refused,
         ),
         ("Connection names Host", get("Connection: close, Host\r\n"), Refused),
-        ("Connection names the identity", get("Connection: weft-client-id\r\n").replace(S, ""), Once(root, "")),
+        ("Connection names the identity", get("Connection: upgrade, Weft-Client-Id\r\nUpgrade: x\r\n"), Refused),
         ("Connection names an address", get("Connection: X-Forwarded-For\r\nX-Forwarded-For: 1.2.3.4\r\n"), Refused),
         ("Connection names no token", get("Connection: a b\r\n"), Refused),
         (
@@ -278,18 +278,53 @@ async fn a_request_is_refused_or_means_one_thing() {
     assert!(errors.contains("weft_errors_total{direction=\"inbound\",reason=\"malformed\"}"), "{errors}");
 }
 
-/// What does not even begin like HTTP passes as bytes, to be judged by the application alone.
+/// What no server takes for a request passes as bytes, and the one that is real HTTP/2 is another test's.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_first_request_is_judged_like_any_other_or_not_read_at_all() {
+async fn a_first_request_is_judged_like_any_other() {
+    const NOT_HTTP1: [&str; 2] = ["a method that is no token", "HTTP/2 by its preface"];
     let recorder = Recorder::start().await;
     let mesh = Mesh::of(recorder.address).await;
-    for (number, (name, bytes, want)) in [lengths(), chunks()].concat().into_iter().enumerate() {
-        let row = Row { name, bytes: &bytes, number };
-        let (answer, seen) = attack(&row, mesh.client.outbound, &recorder, false).await;
-        let refused = !matches!(want, Once(..));
-        assert_eq!(answer.starts_with("HTTP/1.1 400 "), refused, "{name}: {answer}");
-        assert!(seen.iter().all(|request| request.line() != "GET /smuggled HTTP/1.1"), "{name}: {seen:?}");
+    let mut rows = [lengths(), chunks(), heads()].concat();
+    rows.retain(|(name, ..)| !NOT_HTTP1.contains(name));
+    rows.extend([
+        ("a bare LF before", format!("\nGET / HTTP/1.1\r\nHost: web\r\n\r\n{S}"), Refused),
+        ("a space before", format!(" GET / HTTP/1.1\r\nHost: web\r\n\r\n{S}"), Refused),
+        ("a bare CR before", format!("\rGET / HTTP/1.1\r\nHost: web\r\n\r\n{S}"), Refused),
+        ("HTTP/2 after an empty line", format!("\r\nPRI * HTTP/2.0\r\n\r\nSM\r\n\r\n{S}"), Refused),
+        ("a long line", format!("GET /{} HTTP/1.1 \r\nHost: web\r\n\r\n{S}", "a".repeat(20_000)), Refused),
+    ]);
+    for (side, via) in [("inbound", mesh.server.inbound), ("both", mesh.client.outbound)] {
+        for (number, (name, bytes, want)) in rows.iter().enumerate() {
+            let name = format!("{name}, {side}");
+            let row = Row { name: &name, bytes, number };
+            let (answer, seen) = attack(&row, via, &recorder, false).await;
+            let refused = !matches!(want, Once(..));
+            assert_eq!(answer.starts_with("HTTP/1.1 400 "), refused, "{name}: {answer}");
+            assert!(seen.iter().all(|request| request.line() != "GET /smuggled HTTP/1.1"), "{name}: {seen:?}");
+            assert!(seen.is_empty() || !matches!(want, Refused), "{name}: {seen:?}");
+        }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn half_a_request_line_is_not_passed_on() {
+    let recorder = Recorder::start().await;
+    let mesh = Mesh::with(recorder.address, |settings| settings.limits.header_time = Duration::from_secs(1)).await;
+    let halves = ["GET", "GET / HTTP/1.1", "\r\nGET /", "PRI * HTTP/2.0\r\n"];
+    let sides = [("inbound", mesh.server.inbound), ("both", mesh.client.outbound)];
+    let late = halves.iter().flat_map(|half| sides.map(|side| (half, side))).map(async |(half, (side, via))| {
+        let mut wire = Wire::to(via).await;
+        wire.send(half.as_bytes()).await;
+        let answer = wire.answer().await;
+        assert!(answer.starts_with("HTTP/1.1 408 "), "{half:?}, {side}: {answer}");
+        assert!(answer.contains("weft-error: header-timeout\r\n"), "{half:?}, {side}: {answer}");
+        wire.send(S.as_bytes()).await;
+        wire.rest().await;
+    });
+    futures::future::join_all(late).await;
+    // The beginning itself is shown to the application, which could have something to say to it.
+    let seen = recorder.take();
+    assert!(seen.iter().all(|request| !request.whole && halves.contains(&&*request.head)), "{seen:?}");
 }
 
 /// Requests of HTTP/2 that would be something else in HTTP/1. None of them is ever put into it; they are refused all the same,

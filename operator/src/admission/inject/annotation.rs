@@ -145,7 +145,7 @@ pub const ANNOTATIONS: [Annotation; 20] = [
         name: MAX_CONNECTIONS,
         values: "a number from 1 to 1000000",
         default: "20000",
-        meaning: "Connections that the sidecar takes at once, in both directions together. More are reset.",
+        meaning: "Connections that the sidecar takes at once in each direction. More are reset.",
     },
     Annotation {
         name: MAX_HEADER_BYTES,

@@ -135,6 +135,8 @@ pub(super) fn proxy_container(wishes: &Wishes, settings: &Settings) -> Value {
         ("args", json!(["run"])),
         ("env", Value::Array(environment)),
         ("ports", json!([{"containerPort": wishes.admin_port, "name": ADMIN_PORT_NAME, "protocol": "TCP"}])),
+        // Runs when the pod begins to end, when the sidecar itself has long to go: it ends after the pod's other containers.
+        ("lifecycle", json!({"preStop": {"exec": {"command": ["/weft-proxy", "leave"]}}})),
         ("restartPolicy", json!("Always")),
         ("startupProbe", probe("/readyz", 1, STARTUP_ATTEMPTS)),
         ("readinessProbe", probe("/readyz", 5, 3)),

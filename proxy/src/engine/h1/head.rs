@@ -9,7 +9,7 @@ pub(super) const MAX_FIELDS: usize = 256;
 
 /// Names that a client must not declare to concern one hop only, by which they would be taken out: those that say where a request
 /// ends, where it goes and who sent it. Those that begin with `x-forwarded-` are among them.
-const NEVER_NOMINATED: [&[u8]; 9] = [
+const NEVER_NOMINATED: [&[u8]; 10] = [
     b"authorization",
     b"content-length",
     b"content-type",
@@ -19,6 +19,7 @@ const NEVER_NOMINATED: [&[u8]; 9] = [
     b"traceparent",
     b"tracestate",
     b"transfer-encoding",
+    b"weft-client-id",
 ];
 
 /// Why a request is refused.

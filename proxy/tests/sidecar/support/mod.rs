@@ -151,6 +151,12 @@ impl Proxy {
         self
     }
 
+    /// Tells the proxy that its pod is about to end, as the kubelet does.
+    pub(crate) async fn leave(&self) {
+        let port = self.admin.port().try_into().unwrap();
+        tokio::task::spawn_blocking(move || weft_proxy::leave(port)).await.unwrap().unwrap();
+    }
+
     /// Asks the proxy to end.
     pub(crate) fn terminate(&self) {
         self.shutdown.cancel();

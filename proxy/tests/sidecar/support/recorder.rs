@@ -8,7 +8,11 @@ use std::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
+    sync::watch,
+    time,
 };
+
+use super::PATIENCE;
 
 /// A request as it arrived.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -37,6 +41,7 @@ impl Recorded {
 pub(crate) struct Recorder {
     pub(crate) address: SocketAddr,
     requests: Arc<Mutex<Vec<Recorded>>>,
+    connections: watch::Receiver<u64>,
 }
 
 impl Recorder {
@@ -51,13 +56,27 @@ impl Recorder {
         let address = listener.local_addr().unwrap();
         let requests = Arc::new(Mutex::new(Vec::new()));
         let seen = requests.clone();
+        let (count, connections) = watch::channel(0);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
+                count.send_modify(|count| *count += 1);
                 let seen = seen.clone();
                 tokio::spawn(async move { record(stream, answer, &seen).await });
             }
         });
-        Self { address, requests }
+        Self { address, requests, connections }
+    }
+
+    /// Connections so far.
+    pub(crate) fn connections(&self) -> u64 {
+        *self.connections.borrow()
+    }
+
+    /// Waits for the connection with this number.
+    pub(crate) async fn connected(&self, number: u64) {
+        let mut connections = self.connections.clone();
+        let waiting = connections.wait_for(|count| *count >= number);
+        let _ = time::timeout(PATIENCE, waiting).await.expect("nobody connects").unwrap();
     }
 
     /// What came since the last look, the beginnings of requests included.
