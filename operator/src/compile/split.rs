@@ -138,7 +138,9 @@ fn group_of<'a>(snapshot: &'a Snapshot, split: &SplitRef, group: &str) -> Option
 fn routes<'a>(snapshot: &'a Snapshot, split: &SplitRef, group: &str) -> Result<&'a [Conditions], Finding> {
     let (name, known) = group_of(snapshot, split, group)
         .ok_or_else(|| Finding::GroupNotFound { group: group.to_owned(), namespace: split.namespace.clone() })?;
-    known.matches().map_err(|problem| Finding::GroupNotAccepted { group: name.name, problem: problem.clone() })
+    known
+        .matches()
+        .map_err(|problem| Finding::GroupNotAccepted { group: name.name, problem: Box::new(problem.clone()) })
 }
 
 /// The backends of a split for one port of its root. `None` when all weights are 0.
