@@ -29,15 +29,15 @@ pub async fn kubectl(arguments: &[&str], input: &str) -> Result<Output> {
         .with_context(|| format!("kubectl {}", arguments.join(" ")))
 }
 
-/// Runs Weft's command line as administrator, as it was built with the tests.
+/// Runs Weft's command line as administrator, as it was built with the tests, with `input` as its standard input.
 ///
 /// # Errors
 /// When it cannot be run, or does not end in time. That it fails is in the result.
-pub async fn weft(arguments: &[&str]) -> Result<Output> {
+pub async fn weft(arguments: &[&str], input: &str) -> Result<Output> {
     let program = binaries()?.join("weft");
     let mut command = command(program.as_os_str());
     command.env("KUBECONFIG", kubeconfig()?).args(arguments);
-    run(&mut command, "", LIMIT).await.with_context(|| format!("{} {}", program.display(), arguments.join(" ")))
+    run(&mut command, input, LIMIT).await.with_context(|| format!("{} {}", program.display(), arguments.join(" ")))
 }
 
 /// Runs a script of `config/`.
@@ -94,9 +94,14 @@ async fn run(command: &mut Command, input: &str, limit: Duration) -> Result<Outp
     let mut child = command.spawn()?;
     let mut stdin = child.stdin.take().context("no standard input")?;
     let end = tokio::time::timeout(limit, async {
-        stdin.write_all(input.as_bytes()).await?;
+        // A program that has no use for its input may end before it has read it.
+        let written = stdin.write_all(input.as_bytes()).await;
         drop(stdin);
-        child.wait_with_output().await
+        let output = child.wait_with_output().await?;
+        if output.status.success() {
+            written?;
+        }
+        Ok::<_, std::io::Error>(output)
     });
     let output = end.await.with_context(|| format!("it did not end within {limit:?}"))??;
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();

@@ -3,7 +3,6 @@
 mod authority;
 mod client;
 mod cluster;
-mod command;
 mod diagnosis;
 mod exec;
 mod host;
@@ -26,7 +25,6 @@ mod workload;
 pub use authority::{Authority, Leaf, identity};
 pub use client::{RunningLoad, TestClient};
 pub use cluster::{Cluster, Reply};
-pub use command::weft;
 pub use exec::Output;
 pub use host::{kubectl, script, weft};
 pub use intruder::{Intruder, RunningAttack};

@@ -184,21 +184,21 @@ fn objects_of_an_old_version_are_migrated_and_need_it_no_more() {
             .without_operator(async || {
                 let reply = new.get("old").await?;
                 ensure!(reply.status.is_server_error(), "it is not stored in an old version: {}", reply.body);
-                let blind = weft(&["migrate-storage"]).await?;
+                let blind = weft(&["migrate-storage"], "").await?;
                 ensure!(blind.code == 2 && blind.stdout.contains("weft check says"), "{blind:?}");
                 Ok(())
             })
             .await?;
         eventually(FOLLOW, "the watches of the API server", async || {
             new.get("old").await?.json::<Value>()?;
-            let check = weft(&["migrate-storage", "--check"]).await?;
+            let check = weft(&["migrate-storage", "--check"], "").await?;
             ensure!(check.code == 1 && check.stdout.contains("objects may be stored in v1alpha2"), "{check:?}");
             Ok(())
         })
         .await?;
 
         forbidden_is_said(ns).await?;
-        let migrated = weft(&["migrate-storage", "-o", "json"]).await?;
+        let migrated = weft(&["migrate-storage", "-o", "json"], "").await?;
         ensure!(migrated.code == 0, "{migrated:?}");
         let rows: Value = serde_json::from_str(&migrated.stdout)?;
         let row = rows
@@ -207,7 +207,7 @@ fn objects_of_an_old_version_are_migrated_and_need_it_no_more() {
         ensure!(row.is_some_and(|row| row["rewritten"].as_u64() > Some(0) && row["state"] == "yes"), "{rows}");
         let stored = stored_versions(&ns.cluster).await?;
         ensure!(stored == json!(["v1alpha4"]), "{stored}");
-        let again = weft(&["migrate-storage", "--check"]).await?;
+        let again = weft(&["migrate-storage", "--check"], "").await?;
         ensure!(again.code == 0, "{again:?}");
 
         let after = new.get("old").await?.json::<Value>()?;
@@ -230,7 +230,7 @@ async fn forbidden_is_said(ns: &TestNamespace) -> Result<()> {
     config["users"][0]["user"] = json!({"token": token.trim()});
     let file = std::env::temp_dir().join(format!("{}.kubeconfig", ns.name));
     std::fs::write(&file, config.to_string())?;
-    let refused = weft(&["--kubeconfig", &file.to_string_lossy(), "migrate-storage"]).await;
+    let refused = weft(&["--kubeconfig", &file.to_string_lossy(), "migrate-storage"], "").await;
     std::fs::remove_file(&file)?;
     let refused = refused?;
     ensure!(refused.code == 2, "{refused:?}");

@@ -136,12 +136,12 @@ fn routes<'a>(snapshot: &'a Snapshot, split: &SplitRef, group: &str) -> Result<&
         return Err(match snapshot.unreadable.get(&name) {
             Some(Unreadable { field, error, .. }) => {
                 let problem = GroupProblem::Unreadable { field: field.clone(), error: error.clone() };
-                Finding::GroupNotAccepted { group: group.to_owned(), problem }
+                Finding::GroupNotAccepted { group: group.to_owned(), problem: Box::new(problem) }
             }
             None => Finding::GroupNotFound { group: group.to_owned(), namespace: split.namespace.clone() },
         });
     };
-    known.matches().map_err(|problem| Finding::GroupNotAccepted { group: group.to_owned(), problem: problem.clone() })
+    known.matches().map_err(|problem| Finding::GroupNotAccepted { group: group.to_owned(), problem: Box::new(problem.clone()) })
 }
 
 /// The backends of a split for one port of its root. `None` when all weights are 0.

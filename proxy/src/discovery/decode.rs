@@ -1,5 +1,6 @@
 //! From the wire to own types. One part that cannot be read refuses the whole message.
 
+mod matches;
 mod shares;
 
 use std::{

@@ -64,7 +64,7 @@ pub(crate) struct Service {
 pub(crate) struct ConditionalSplit {
     pub(crate) split: Split,
     /// None: no request is meant.
-    pub(crate) matches: Vec<Match>,
+    pub(crate) matches: Vec<Arc<Match>>,
     /// At least one, and not all of weight 0.
     pub(crate) backends: Vec<Backend>,
 }

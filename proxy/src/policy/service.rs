@@ -36,7 +36,7 @@ pub(crate) struct ServicePolicy {
 /// A split of the requests that meet one of its matches.
 #[derive(Debug)]
 pub(crate) struct Conditional {
-    pub(crate) matches: Vec<Match>,
+    pub(crate) matches: Vec<Arc<Match>>,
     pub(crate) shares: Shares,
 }
 

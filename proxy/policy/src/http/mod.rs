@@ -11,4 +11,4 @@ mod rule;
 pub use path::{AmbiguousPath, normalise};
 pub use pattern::{Field, InvalidPattern, MAX_COMPILED_BYTES, MAX_PATTERN_BYTES};
 pub use request::Request;
-pub use rule::{Conditions, InvalidMatch, Match, Unmet, first_met};
+pub use rule::{Conditions, InvalidMatch, Match, MethodProblem, Unmet, first_met};

@@ -2,12 +2,12 @@
 
 use thiserror::Error;
 use weft_policy::{
-    http::{Conditions, InvalidMatch, Match},
+    http::{Conditions, InvalidMatch},
     split::{InvalidWeights, Schedule},
 };
 use weft_proxy_api::v1;
 
-use super::{InvalidBackend, InvalidName};
+use super::{InvalidBackend, InvalidName, matches};
 use crate::policy::{Backend, ConditionalSplit};
 
 /// Why backends cannot share requests.
@@ -57,7 +57,7 @@ impl TryFrom<v1::ConditionalSplit> for ConditionalSplit {
             matches: wire
                 .matches
                 .into_iter()
-                .map(|wire| Match::new(&conditions(wire)))
+                .map(|wire| matches::compiled(conditions(wire)))
                 .collect::<Result<_, InvalidMatch>>()?,
             backends: backends(wire.backends)?,
         })
