@@ -73,7 +73,7 @@ pub(super) fn answer(world: &World, mesh: &Mesh, mut question: Question) -> Resu
             (Some(service), None) => Found::nobody(Verdict::UnknownRoot, no_port(service, &question), &splits),
             (Some(service), Some(port)) => {
                 let mut bare = world.snapshot();
-                bare.splits.clear();
+                bare.splits = weft_operator::model::Splits::default();
                 Decision { bare: &bare, splits, question: &question, service, port }.decide(caller.way)
             }
         }

@@ -6,7 +6,6 @@ use std::net::Ipv4Addr;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Namespace, PodTemplateSpec, Service};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
-use kube::Resource;
 use serde_json::Value;
 use smi_crds::SmiStatus;
 use smi_crds::specs::v1alpha4::HttpRouteGroup;

@@ -154,7 +154,7 @@ impl Policy {
             Destination::Service(service) => {
                 let before = match previous {
                     Some(Self::Service(before)) => Some(&**before),
-                    Some(Self::Pod(_) | Self::Unknown) | None => None,
+                    Some(Self::Pod(_) | Self::Unknown | Self::Refused) | None => None,
                 };
                 Self::Service(Arc::new(ServicePolicy::new(service, before, &loads)?))
             }

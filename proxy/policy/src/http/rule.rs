@@ -1,5 +1,7 @@
 //! A match of an `HTTPRouteGroup`: as it is written, and ready to be compared.
 
+use std::borrow::Borrow;
+
 use ::http::{HeaderName, Method, method::InvalidMethod};
 use thiserror::Error;
 
@@ -207,8 +209,11 @@ impl Match {
 }
 
 /// Which of several splits a request goes by, each of which is given by its matches: the first of which it meets any.
-pub fn first_met<'a>(splits: impl IntoIterator<Item = &'a [Match]>, request: &Request<'_>) -> Option<usize> {
-    splits.into_iter().position(|matches| matches.iter().any(|one| one.is_met_by(request)))
+pub fn first_met<'a, M: Borrow<Match> + 'a>(
+    splits: impl IntoIterator<Item = &'a [M]>,
+    request: &Request<'_>,
+) -> Option<usize> {
+    splits.into_iter().position(|matches| matches.iter().any(|one| one.borrow().is_met_by(request)))
 }
 
 impl PartialEq for Match {
