@@ -142,7 +142,7 @@ fn the_injector_decides_who_has_a_sidecar() {
     }
     let refused =
         what_if("", &pod("new", "annotations: {weft.dev/admin-port: none}"), "--to web").unwrap_err().to_string();
-    assert!(refused.starts_with("shop.yaml, document 1: the pods of Pod shop/new would be refused: "), "{refused}");
+    assert!(refused.starts_with("shop.yaml, document 1: Pod shop/new: its pods would be refused: "), "{refused}");
     assert!(refused.contains("weft.dev/admin-port"), "{refused}");
 }
 
