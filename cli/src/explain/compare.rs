@@ -41,9 +41,10 @@ pub(super) fn groups(snapshot: &Snapshot, name: &SplitRef, written: &Written) ->
             None => {
                 (&[][..], Some(Finding::GroupNotFound { group: key.name.clone(), namespace: key.namespace.clone() }))
             }
-            Some(Err(problem)) => {
-                (&[][..], Some(Finding::GroupNotAccepted { group: key.name.clone(), problem: problem.clone() }))
-            }
+            Some(Err(problem)) => (
+                &[][..],
+                Some(Finding::GroupNotAccepted { group: key.name.clone(), problem: Box::new(problem.clone()) }),
+            ),
             Some(Ok(matches)) => (matches, None),
         };
         let matches = matches.iter().map(|conditions| compare(conditions, written, &request)).collect();

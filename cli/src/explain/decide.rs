@@ -14,7 +14,7 @@ use super::caller::{Caller, Way};
 use super::compare::{self, Written};
 use super::question::Port;
 use super::splits::{Reach, Splits};
-use super::world::World;
+use super::world::{World, unreadable};
 
 /// Port of an authority that names none.
 const HTTP: NonZeroU16 = NonZeroU16::new(80).expect("not zero");
@@ -55,7 +55,7 @@ pub(super) fn answer(world: &World, mesh: &Mesh, mut question: Question) -> Resu
     };
     let number = port.unwrap_or(HTTP);
     question.request.authority = question.authority.clone().unwrap_or_else(|| authority(&question, number));
-    let mut notes = world.unreadable();
+    let mut notes = unreadable(&snapshot);
     let addresses = service.map(|service| service.cluster_ips.as_slice()).unwrap_or_default();
     let caller = match &question.caller {
         None => Caller::any(&question.namespace, number.get()),
@@ -73,7 +73,7 @@ pub(super) fn answer(world: &World, mesh: &Mesh, mut question: Question) -> Resu
             (Some(service), None) => Found::nobody(Verdict::UnknownRoot, no_port(service, &question), &splits),
             (Some(service), Some(port)) => {
                 let mut bare = world.snapshot();
-                bare.splits.clear();
+                bare.splits = weft_operator::model::Splits::default();
                 Decision { bare: &bare, splits, question: &question, service, port }.decide(caller.way)
             }
         }

@@ -10,9 +10,9 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::ListParams;
 use kube::{Api, Client, Resource};
-use weft_operator::index::{EndpointSlices, HttpRouteGroups, Kind, Pods, Services, TrafficSplits};
+use weft_operator::index::{EndpointSlices, Kind, Pods, Services};
 
-use super::world::{Objects, World};
+use super::world::{HttpRouteGroups, Objects, TrafficSplits, World};
 use crate::check::{NAMESPACE, OPERATOR};
 use crate::connection::cause;
 

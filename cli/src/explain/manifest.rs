@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use smi_crds::specs::v1alpha4::MatchesError;
 use thiserror::Error;
+use weft_operator::admission::inject::Refusal;
 
 /// The file name that means standard input.
 const STANDARD_INPUT: &str = "-";
@@ -51,12 +52,9 @@ pub(super) enum ManifestError {
     NoKind(Spot),
     #[error("{spot}: {kind} without a name; write metadata.name")]
     NoName { spot: Spot, kind: String },
-    #[error("{spot}: {kind} {namespace}/{name}: {field}: {problem}; `kubectl explain {path}` shows the right form")]
+    #[error("{about}: {field}: {problem}; `kubectl explain {path}` shows the right form")]
     Field {
-        spot: Spot,
-        kind: String,
-        namespace: String,
-        name: String,
+        about: Box<About>,
         /// Where in the object.
         field: String,
         problem: String,
@@ -65,16 +63,25 @@ pub(super) enum ManifestError {
     },
     #[error("{spot}: {source}")]
     Conversion { spot: Spot, source: Box<smi_crds::ConversionError> },
-    #[error("{spot}: {kind} {namespace}/{name}: {source}")]
-    Matches { spot: Spot, kind: String, namespace: String, name: String, source: MatchesError },
-    #[error("{spot}: the pods of {kind} {namespace}/{name} would be refused: {refusal}")]
-    Refused {
-        spot: Spot,
-        kind: String,
-        namespace: String,
-        name: String,
-        refusal: weft_operator::admission::inject::Refusal,
-    },
+    #[error("{about}: {source}")]
+    Matches { about: Box<About>, source: MatchesError },
+    #[error("{about}: its pods would be refused: {refusal}")]
+    Refused { about: Box<About>, refusal: Box<Refusal> },
+}
+
+/// The object that an error is about.
+#[derive(Debug)]
+pub(super) struct About {
+    spot: Spot,
+    kind: String,
+    namespace: String,
+    name: String,
+}
+
+impl fmt::Display for About {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} {}/{}", self.spot, self.kind, self.namespace, self.name)
+    }
 }
 
 /// The objects of all `files`, in order. Those that name no namespace are of `namespace`.
@@ -188,6 +195,15 @@ impl Manifest {
         })
     }
 
+    fn about(&self) -> Box<About> {
+        Box::new(About {
+            spot: self.spot.clone(),
+            kind: self.kind.clone(),
+            namespace: self.namespace.clone(),
+            name: self.name.clone(),
+        })
+    }
+
     /// That `field` does not hold what it should.
     pub(super) fn wrong(&self, field: String, problem: String) -> ManifestError {
         let kind = self.kind.to_ascii_lowercase();
@@ -195,37 +211,17 @@ impl Manifest {
         let plain = field.split('.').map(|part| part.split_once('[').map_or(part, |(name, _)| name));
         let path =
             if field == self.kind { kind } else { [&*kind].into_iter().chain(plain).collect::<Vec<_>>().join(".") };
-        ManifestError::Field {
-            spot: self.spot.clone(),
-            kind: self.kind.clone(),
-            namespace: self.namespace.clone(),
-            name: self.name.clone(),
-            field,
-            problem,
-            path,
-        }
+        ManifestError::Field { about: self.about(), field, problem, path }
     }
 
     /// That one cannot tell which matches it has.
     pub(super) fn without_matches(&self, source: MatchesError) -> ManifestError {
-        ManifestError::Matches {
-            spot: self.spot.clone(),
-            kind: self.kind.clone(),
-            namespace: self.namespace.clone(),
-            name: self.name.clone(),
-            source,
-        }
+        ManifestError::Matches { about: self.about(), source }
     }
 
     /// That its pods would be refused.
-    pub(super) fn refused(&self, refusal: weft_operator::admission::inject::Refusal) -> ManifestError {
-        ManifestError::Refused {
-            spot: self.spot.clone(),
-            kind: self.kind.clone(),
-            namespace: self.namespace.clone(),
-            name: self.name.clone(),
-            refusal,
-        }
+    pub(super) fn refused(&self, refusal: Refusal) -> ManifestError {
+        ManifestError::Refused { about: self.about(), refusal: Box::new(refusal) }
     }
 }
 

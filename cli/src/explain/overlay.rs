@@ -6,12 +6,11 @@ use std::net::Ipv4Addr;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Namespace, PodTemplateSpec, Service};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
-use kube::Resource;
-use kube::core::DeserializeGuard;
 use serde_json::Value;
+use smi_crds::SmiStatus;
 use smi_crds::specs::v1alpha4::HttpRouteGroup;
 use smi_crds::split::v1alpha4::TrafficSplit;
-use weft_operator::index::{EndpointSlices, HttpRouteGroups, Kind, Services, TrafficSplits};
+use weft_operator::index::{EndpointSlices, Kind, Services, Smi, SmiObject, Stored};
 use weft_operator::model::{ServiceRef, WorkloadKind, WorkloadRef};
 
 use super::manifest::{Manifest, ManifestError};
@@ -94,13 +93,13 @@ pub(super) fn lay(
             }
             ("split.smi-spec.io", "TrafficSplit") => {
                 let split: TrafficSplit = manifest.stored()?.typed()?;
-                guarded::<TrafficSplits, _, _>(&mut world.splits, split, creation, |split| &split.spec);
+                replace(&mut world.splits, split, creation, |split| &split.spec);
             }
             ("specs.smi-spec.io", "HTTPRouteGroup") => {
                 let manifest = manifest.stored()?;
                 let group: HttpRouteGroup = manifest.typed()?;
                 group.matches().map_err(|error| manifest.without_matches(error))?;
-                guarded::<HttpRouteGroups, _, _>(&mut world.route_groups, group, creation, |group| &group.spec);
+                replace(&mut world.route_groups, group, creation, |group| &group.spec);
             }
             (group, kind) => match workload(group, kind) {
                 Some(kind) => laid.rollouts.push(rollout(manifest, kind)?),
@@ -120,19 +119,21 @@ fn put<K: Kind>(objects: &mut Objects<K>, object: K::Object) {
     }
 }
 
-/// Puts an object of a custom kind in the place of what is there.
-fn guarded<K, T, S>(objects: &mut Objects<K>, mut object: T, creation: &Creation, spec: impl Fn(&T) -> &S)
-where
-    K: Kind<Object = DeserializeGuard<T>>,
-    T: Resource<DynamicType = ()> + Clone,
-    S: PartialEq,
-{
-    let Some(key) = K::key(&DeserializeGuard(Ok(object.clone()))) else { return };
+/// Puts an object of an SMI kind in the place of what is there.
+fn replace<T: SmiObject, S: PartialEq>(
+    objects: &mut Objects<Smi<T>>,
+    mut object: T,
+    creation: &Creation,
+    spec: impl Fn(&T) -> &S,
+) {
+    let stored =
+        |object: T| Stored { metadata: object.meta().clone(), status: SmiStatus::default(), object: Ok(object) };
+    let Some(key) = Smi::key(&stored(object.clone())) else { return };
     let before = objects.get(&key);
-    let known = before.and_then(|before| before.0.as_ref().ok());
+    let known = before.and_then(|before| before.object.as_ref().ok());
     let changed = known.is_none_or(|known| spec(known) != spec(&object));
-    creation.complete(object.meta_mut(), before.map(|before| before.meta()), changed);
-    objects.insert(key, DeserializeGuard(Ok(object)));
+    creation.complete(object.meta_mut(), before.map(|before| &before.metadata), changed);
+    objects.insert(key, stored(object));
 }
 
 /// Puts a Service in the place of what is there, which keeps its addresses.

@@ -2,9 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use kube::core::DeserializeGuard;
-use weft_operator::index::{EndpointSlices, HttpRouteGroups, Kind, Pods, Services, TrafficSplits};
+use smi_crds::specs::v1alpha4::HttpRouteGroup;
+use smi_crds::split::v1alpha4::TrafficSplit;
+use weft_operator::index::{EndpointSlices, Kind, Pods, Services, Smi};
 use weft_operator::model::Snapshot;
+
+/// TrafficSplits, as the operator reads them.
+pub(super) type TrafficSplits = Smi<TrafficSplit>;
+
+/// HTTPRouteGroups, as the operator reads them.
+pub(super) type HttpRouteGroups = Smi<HttpRouteGroup>;
 
 /// Objects of one kind, under the names that the operator has for them.
 pub(super) type Objects<K> = BTreeMap<<K as Kind>::Key, <K as Kind>::Object>;
@@ -32,30 +39,18 @@ impl World {
         put::<HttpRouteGroups>(&mut snapshot, &self.route_groups);
         snapshot
     }
+}
 
-    /// What cannot be read, and is left out by the operator too.
-    pub(super) fn unreadable(&self) -> Vec<String> {
-        let splits = self.splits.iter().filter_map(|(name, split)| unreadable("TrafficSplit", name, split));
-        let groups = self.route_groups.iter().filter_map(|(name, group)| unreadable("HTTPRouteGroup", name, group));
-        let ambiguous = self.route_groups.iter().filter_map(|(name, group)| {
-            let error = group.0.as_ref().ok()?.matches().err()?;
-            Some(ignored("HTTPRouteGroup", name, &error))
-        });
-        splits.chain(groups).chain(ambiguous).collect()
-    }
+/// What cannot be read, and is left out by the operator too.
+pub(super) fn unreadable(snapshot: &Snapshot) -> Vec<String> {
+    let ignored = snapshot.unreadable.iter();
+    ignored
+        .map(|(name, why)| format!("{name} cannot be read, and is not acted on: {}: {}", why.field, why.error))
+        .collect()
 }
 
 fn put<K: Kind>(snapshot: &mut Snapshot, objects: &Objects<K>) {
     for (key, object) in objects {
         K::apply(snapshot, key, object);
     }
-}
-
-fn unreadable<T>(kind: &str, name: &impl ToString, object: &DeserializeGuard<T>) -> Option<String> {
-    let error = object.0.as_ref().err()?;
-    Some(ignored(kind, name, &error.error))
-}
-
-fn ignored(kind: &str, name: &impl ToString, why: &impl ToString) -> String {
-    format!("{kind} {} cannot be read, and is not acted on: {}", name.to_string(), why.to_string())
 }

@@ -141,7 +141,9 @@ fn routes<'a>(snapshot: &'a Snapshot, split: &SplitRef, group: &str) -> Result<&
             None => Finding::GroupNotFound { group: group.to_owned(), namespace: split.namespace.clone() },
         });
     };
-    known.matches().map_err(|problem| Finding::GroupNotAccepted { group: group.to_owned(), problem: Box::new(problem.clone()) })
+    known
+        .matches()
+        .map_err(|problem| Finding::GroupNotAccepted { group: group.to_owned(), problem: Box::new(problem.clone()) })
 }
 
 /// The backends of a split for one port of its root. `None` when all weights are 0.
