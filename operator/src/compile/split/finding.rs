@@ -58,7 +58,7 @@ pub enum Finding {
         group: String,
         /// What is wrong with it.
         #[source]
-        problem: GroupProblem,
+        problem: Box<GroupProblem>,
     },
     /// A backend has a name that no Service of the namespace can have.
     #[error("spec.backends: {0}")]
