@@ -9,7 +9,7 @@ use weft_policy::{http::Conditions, root};
 use super::{Mesh, endpoint};
 use crate::model::{
     AppliedGroup, AppliedSplit, Backend, ConditionalSplit, GroupProblem, GroupRef, ObjectRef, RouteGroup, Service,
-    ServiceRef, SmiKind, Snapshot, Split, SplitBackend, SplitRef, Unreadable,
+    ServiceRef, SmiKind, Snapshot, Split, SplitBackend, SplitRef,
 };
 
 pub use finding::Finding;
@@ -134,9 +134,9 @@ fn routes<'a>(snapshot: &'a Snapshot, split: &SplitRef, group: &str) -> Result<&
     let Some((_, known)) = group_of(snapshot, split, group) else {
         let name = ObjectRef::new(SmiKind::HttpRouteGroup, &split.namespace, group);
         return Err(match snapshot.unreadable.get(&name) {
-            Some(Unreadable { field, error, .. }) => {
-                let problem = GroupProblem::Unreadable { field: field.clone(), error: error.clone() };
-                Finding::GroupNotAccepted { group: group.to_owned(), problem: Box::new(problem) }
+            Some(unreadable) => {
+                let problem = Box::new(GroupProblem::Unreadable(Box::new(unreadable.clone())));
+                Finding::GroupNotAccepted { group: group.to_owned(), problem }
             }
             None => Finding::GroupNotFound { group: group.to_owned(), namespace: split.namespace.clone() },
         });

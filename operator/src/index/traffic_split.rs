@@ -87,7 +87,7 @@ mod tests {
         assert!(!Splits::apply(&mut snapshot, &key, &bad), "nothing new");
         assert!(snapshot.splits.is_empty());
         assert_eq!(snapshot.unreadable[&key].field, "spec.backends[0].weight");
-        assert_eq!(Splits::keys(&snapshot), [key.clone()], "known, so that its end is noticed");
+        assert_eq!(Splits::keys(&snapshot), std::slice::from_ref(&key), "known, so that its end is noticed");
 
         assert!(Splits::apply(&mut snapshot, &key, &good));
         assert!(snapshot.unreadable.is_empty() && snapshot.splits.len() == 1);

@@ -5,6 +5,8 @@ use std::collections::HashSet;
 use thiserror::Error;
 use weft_policy::http::{Conditions, InvalidMatch, Match};
 
+use super::Unreadable;
+
 /// An HTTPRouteGroup.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RouteGroup {
@@ -28,13 +30,8 @@ pub enum GroupProblem {
     #[error("match {0:?}: more than one match has this name; give each a name of its own")]
     Duplicate(String),
     /// A field has a value that it cannot have.
-    #[error("{field} cannot be read: {error}")]
-    Unreadable {
-        /// Its path.
-        field: String,
-        /// What is wrong there.
-        error: String,
-    },
+    #[error("{} cannot be read: {}", .0.field, .0.error)]
+    Unreadable(Box<Unreadable>),
 }
 
 impl RouteGroup {

@@ -117,8 +117,10 @@ impl Crowd {
                 let list: Value = self.cluster.get(&path).await?.json()?;
                 let items = list["items"].as_array().context("no list")?;
                 let is_said = |object: &&Value| {
-                    let accepted = object["status"]["conditions"][0]["status"] == "True";
-                    accepted && object["status"]["observedGeneration"] == object["metadata"]["generation"]
+                    let conditions = object["status"]["conditions"].as_array();
+                    let is_accepted = |known: &Value| known["type"] == "Accepted" && known["status"] == "True";
+                    conditions.is_some_and(|conditions| conditions.iter().any(is_accepted))
+                        && object["status"]["observedGeneration"] == object["metadata"]["generation"]
                 };
                 said += items.iter().filter(is_said).count();
             }
