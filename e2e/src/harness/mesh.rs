@@ -74,15 +74,16 @@ impl Mesh {
         done
     }
 
-    /// Kills the operator that leads without grace, and returns its name. Another pod takes its place later.
+    /// Kills one ready operator without grace, and returns its name. Another pod takes its place later.
     ///
     /// # Errors
-    /// When none leads.
+    /// When none is ready.
     pub async fn kill_one(&self) -> Result<String> {
-        let leases = Api::<Lease>::namespaced(self.cluster.client.clone(), WEFT_NAMESPACE);
-        let leader = leases.get(OPERATOR).await?.spec.and_then(|spec| spec.holder_identity).context("none leads")?;
-        self.pods().delete(&leader, &DeleteParams::default().grace_period(0)).await?;
-        Ok(leader)
+        let pods = self.pods().list(&operator_pods()).await?;
+        let pod = pods.iter().find(|pod| is_ready(pod)).context("none is ready")?;
+        let name = pod.metadata.name.clone().context("a pod without a name")?;
+        self.pods().delete(&name, &DeleteParams::default().grace_period(0)).await?;
+        Ok(name)
     }
 
     async fn kill_operator(&self) -> Result<()> {

@@ -105,7 +105,7 @@ fn with_two_replicas_one_may_die() {
         let mesh = Mesh::new(&ns.cluster);
         mesh.with_replicas(2, async || {
             old.create("web", "1".into()).await?.json::<Value>()?;
-            let leader = mesh.kill_one().await?;
+            let dead = mesh.kill_one().await?;
             // The API server may have been speaking with the one that died.
             eventually(Duration::from_secs(10), "a write by way of the other replica", async || {
                 old.patch("web", weight(2)).await?.json::<Value>()?;
@@ -113,7 +113,7 @@ fn with_two_replicas_one_may_die() {
             })
             .await?;
             for number in 0..50 {
-                old.patch("web", weight(number)).await?.json::<Value>().with_context(|| format!("without {leader}"))?;
+                old.patch("web", weight(number)).await?.json::<Value>().with_context(|| format!("without {dead}"))?;
             }
             Ok(())
         })
@@ -184,8 +184,6 @@ fn objects_of_an_old_version_are_migrated_and_need_it_no_more() {
             .without_operator(async || {
                 let reply = new.get("old").await?;
                 ensure!(reply.status.is_server_error(), "it is not stored in an old version: {}", reply.body);
-                let blind = weft(&["migrate-storage"], "").await?;
-                ensure!(blind.code == 2 && blind.stdout.contains("weft check says"), "{blind:?}");
                 Ok(())
             })
             .await?;

@@ -41,7 +41,7 @@ enum ObjectError {
     Syntax { index: usize, source: serde_json::Error },
     /// It has no place in the version that is asked for.
     #[error(transparent)]
-    Conversion(#[from] ConversionError),
+    Conversion(#[from] Box<ConversionError>),
 }
 
 /// A review as the API server sends it. The objects stay text until their turn comes, so that a long list is never in memory twice.
@@ -133,10 +133,12 @@ pub(super) fn answer(body: &[u8]) -> Result<Answer, ReviewError> {
 fn convert(index: usize, object: &RawValue, to: &str) -> Result<Box<RawValue>, ObjectError> {
     let syntax = |source| ObjectError::Syntax { index, source };
     let object: Value = serde_json::from_str(object.get()).map_err(syntax)?;
-    let mut converted = smi_crds::convert(object, to)?;
+    let mut converted = smi_crds::convert(object, to).map_err(Box::new)?;
     // A server-side apply converts parts of objects as well, and the API server takes no answer without metadata.
-    if let Value::Object(fields) = &mut converted {
-        fields.entry("metadata").or_insert_with(|| Value::Object(serde_json::Map::new()));
+    if let Value::Object(fields) = &mut converted
+        && !fields.get("metadata").is_some_and(Value::is_object)
+    {
+        fields.insert("metadata".to_owned(), Value::Object(serde_json::Map::new()));
     }
     serde_json::value::to_raw_value(&converted).map_err(syntax)
 }

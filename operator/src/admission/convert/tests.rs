@@ -68,10 +68,11 @@ async fn every_object_comes_back_in_the_version_that_is_wanted_in_its_place() {
 
 #[tokio::test]
 async fn a_part_of_an_object_comes_back_with_metadata() {
-    let mut part = split("v1alpha4", "a", 1.into());
-    part.as_object_mut().unwrap().remove("metadata");
-    for to in ["v1alpha1", "v1alpha4"] {
-        let answer = converted(&review(to, std::slice::from_ref(&part)), true).await;
+    for (to, without) in [("v1alpha1", json!({})), ("v1alpha4", json!({})), ("v1alpha2", json!({"metadata": null}))] {
+        let mut part = split("v1alpha4", "a", 1.into());
+        part.as_object_mut().unwrap().remove("metadata");
+        part.as_object_mut().unwrap().extend(without.as_object().unwrap().clone());
+        let answer = converted(&review(to, &[part]), true).await;
         let metadata = &answer["response"]["convertedObjects"][0]["metadata"];
         assert!(metadata.is_object(), "{to}: {answer}");
     }

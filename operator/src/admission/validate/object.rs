@@ -59,7 +59,7 @@ pub fn judge(kind: Kind, object: &DynamicObject, namespace: &str, mesh: &Mesh, s
 fn read<K: DeserializeOwned>(object: &DynamicObject, judge: impl FnOnce(&K) -> Verdict) -> Verdict {
     match serde_json::to_value(object).map_err(unreadable("")).and_then(typed::<K>) {
         Ok(object) => judge(&object),
-        Err(refusal) => Verdict { refusals: vec![refusal], warnings: Vec::new() },
+        Err(refusal) => Verdict { refusals: vec![*refusal], warnings: Vec::new() },
     }
 }
 
@@ -71,17 +71,17 @@ fn read_beside<K: DeserializeOwned, Fields: DeserializeOwned>(
 ) -> Verdict {
     match typed::<Fields>(object.data.clone()) {
         Ok(_) => read(object, judge),
-        Err(refusal) => Verdict { refusals: vec![refusal], warnings: Vec::new() },
+        Err(refusal) => Verdict { refusals: vec![*refusal], warnings: Vec::new() },
     }
 }
 
-fn typed<T: DeserializeOwned>(value: Value) -> Result<T, Refusal> {
+fn typed<T: DeserializeOwned>(value: Value) -> Result<T, Box<Refusal>> {
     serde_path_to_error::deserialize(value).map_err(|error| {
         let path = error.path().to_string();
         unreadable(&path)(error.into_inner())
     })
 }
 
-fn unreadable(path: &str) -> impl FnOnce(serde_json::Error) -> Refusal {
-    move |error| Refusal::Unreadable { path: path.to_owned(), problem: error.to_string() }
+fn unreadable(path: &str) -> impl FnOnce(serde_json::Error) -> Box<Refusal> {
+    move |error| Box::new(Refusal::Unreadable { path: path.to_owned(), problem: error.to_string() })
 }
