@@ -78,14 +78,14 @@ async fn good(ns: &TestNamespace, number: usize) -> Result<()> {
         "metadata": {"name": root},
         "spec": {"selector": {"name": "v1"}, "ports": [{"name": "http", "port": 8080}]},
     });
-    ns.create_manifest(&Manifest(service)).await?.json::<Value>().context("a Service")?;
+    ns.create_manifest(&Manifest(service), false).await?.json::<Value>().context("a Service")?;
     let split = json!({
         "apiVersion": "split.smi-spec.io/v1alpha4",
         "kind": "TrafficSplit",
         "metadata": {"name": format!("split-{number}")},
         "spec": {"service": root, "backends": [{"service": "v1", "weight": 0}, {"service": "v2", "weight": 1}]},
     });
-    ns.create_manifest(&Manifest(split)).await?.json::<Value>().context("a split")?;
+    ns.create_manifest(&Manifest(split), false).await?.json::<Value>().context("a split")?;
     Ok(())
 }
 
