@@ -88,7 +88,7 @@ fn the_metrics_api_answers_in_the_form_of_every_example() {
             (
                 "08-api-service",
                 "/apis/apiregistration.k8s.io/v1/apiservices/v1alpha1.metrics.smi-spec.io".to_owned(),
-                None,
+                false,
             ),
             ("09-resource-list", String::new(), false),
             ("10-split", "trafficsplits".to_owned(), true),
