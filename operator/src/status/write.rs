@@ -60,13 +60,7 @@ impl Writer {
             "metadata": {"name": name.name, "uid": verdict.uid},
             "status": status,
         });
-        let mut written = api.patch_status(&name.name, &PatchParams::apply(MANAGER).force(), &Patch::Apply(&patch)).await;
-        // The API server applies field by field, which it cannot to an object whose spec has fields of other types than its
-        // schema: one that was stored under another schema. It can be patched.
-        if matches!(&written, Err(kube::Error::Api(status)) if matches!(status.code, 422 | 500)) {
-            let parameters = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
-            written = api.patch_status(&name.name, &parameters, &Patch::Merge(&patch)).await;
-        }
+        let written = api.patch_status(&name.name, &PatchParams::apply(MANAGER).force(), &Patch::Apply(patch)).await;
         let object = match written {
             Err(kube::Error::Api(status)) if status.is_conflict() || status.is_not_found() => return Ok(None),
             written => written?,
