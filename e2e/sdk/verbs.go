@@ -91,9 +91,8 @@ func (s *subject[T, L]) verbs(ctx context.Context, name string, report *Report) 
 		return err == nil
 	}
 	want := s.written(name)
-	only := metav1.ListOptions{FieldSelector: "metadata.name=" + name}
 	var watched watch.Interface
-	if !ask("watch", func() (err error) { watched, err = s.client.Watch(ctx, only); return err }) {
+	if !ask("watch", func() (err error) { watched, err = s.watches(ctx, name); return err }) {
 		return
 	}
 	defer watched.Stop()
@@ -125,6 +124,23 @@ func (s *subject[T, L]) verbs(ctx context.Context, name string, report *Report) 
 	ask("delete", func() error { return s.deletes(ctx, name) })
 	ask("delete collection", func() error { return s.deletesCollection(ctx, name) })
 	ask("events", func() error { return sees(ctx, watched, want) })
+}
+
+// watches watches an object that does not exist yet, from the present on. While the API server still reads the objects of
+// a version that was never asked for, it says so, and whoever lists and watches tries again.
+func (s *subject[T, L]) watches(ctx context.Context, name string) (watch.Interface, error) {
+	only := metav1.ListOptions{FieldSelector: "metadata.name=" + name}
+	for {
+		list, err := s.client.List(ctx, only)
+		if err == nil {
+			only.ResourceVersion = any(list).(metav1.ListInterface).GetResourceVersion()
+			return s.client.Watch(ctx, only)
+		}
+		if !apierrors.IsTimeout(err) && !apierrors.IsTooManyRequests(err) || ctx.Err() != nil {
+			return nil, err
+		}
+		pause(ctx)
+	}
 }
 
 // written is the kind's object under a name.

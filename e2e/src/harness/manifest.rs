@@ -99,12 +99,14 @@ fn replace_namespace(value: &mut Value, namespace: &str) {
 }
 
 impl TestNamespace {
-    /// Creates an object with strict validation, as `kubectl create` and the first `kubectl apply` do.
+    /// Creates an object with strict validation, as `kubectl create` and the first `kubectl apply` do; with `dry_run` the API
+    /// server only says what would become of it.
     ///
     /// # Errors
     /// When there is no answer. A refusal is an answer.
-    pub async fn create_manifest(&self, manifest: &Manifest) -> Result<Reply> {
-        let path = format!("{}?fieldValidation=Strict", manifest.path(&self.name));
+    pub async fn create_manifest(&self, manifest: &Manifest, dry_run: bool) -> Result<Reply> {
+        let dry_run = if dry_run { "&dryRun=All" } else { "" };
+        let path = format!("{}?fieldValidation=Strict{dry_run}", manifest.path(&self.name));
         let object = manifest.within(&self.name).to_string();
         self.cluster.request(Method::POST, &path, &[("content-type", "application/json")], object).await
     }

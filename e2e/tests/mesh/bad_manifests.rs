@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use e2e::{
     TestNamespace, eventually,
     harness::{Condition, Manifest, Reply},
@@ -79,10 +79,15 @@ async fn answered(ns: &TestNamespace, path: &Path, update: bool) -> Result<Strin
     let mut manifests = Manifest::read(path)?;
     let bad = manifests.pop().context("it is empty")?;
     for manifest in &manifests {
-        ns.create_manifest(manifest).await?.json::<Value>().with_context(|| manifest.describe())?;
+        ns.create_manifest(manifest, false).await?.json::<Value>().with_context(|| manifest.describe())?;
+    }
+    if !manifests.is_empty() {
+        // What is said at admission depends on what the operator has seen of the objects before.
+        let heard = async || Ok(heard(&ns.create_manifest(&bad, true).await?));
+        unchanging(Duration::from_secs(2), heard).await?;
     }
     let file = path.with_extension("txt");
-    let reply = ns.create_manifest(&bad).await?;
+    let reply = ns.create_manifest(&bad, false).await?;
     if update {
         let words = settled(ns, &bad, &reply).await?;
         std::fs::write(&file, &words)?;
@@ -101,43 +106,49 @@ async fn answered(ns: &TestNamespace, path: &Path, update: bool) -> Result<Strin
 
 /// What is said about a manifest once nothing new is added.
 async fn settled(ns: &TestNamespace, bad: &Manifest, reply: &Reply) -> Result<String> {
+    let time = if reply.status.is_success() { SETTLED } else { Duration::ZERO };
+    unchanging(time, async || said(ns, bad, reply).await).await
+}
+
+/// What `look` found once it has found the same for so long.
+async fn unchanging(time: Duration, mut look: impl AsyncFnMut() -> Result<String>) -> Result<String> {
     let mut last = (String::new(), Instant::now());
-    let settled = if reply.status.is_success() { SETTLED } else { Duration::ZERO };
     eventually(LIMIT, "words that stay", async || {
-        let words = said(ns, bad, reply).await?;
+        let words = look().await?;
         if words != last.0 {
             last = (words, Instant::now());
         }
-        ensure!(last.1.elapsed() >= settled, "it is\n{}", last.0);
+        ensure!(last.1.elapsed() >= time, "it is\n{}", last.0);
         Ok(last.0.clone())
     })
     .await
 }
 
-/// The refusal; or the warnings, and the conditions that are not as they should be.
-async fn said(ns: &TestNamespace, bad: &Manifest, reply: &Reply) -> Result<String> {
-    let mut lines = Vec::new();
-    if reply.status.is_success() {
-        lines.push("accepted".to_owned());
-        lines.extend(reply.warnings.iter().map(|warning| format!("warning: {warning}")));
-        let conditions = ns.conditions(bad).await?;
-        lines.extend(conditions.iter().filter(|condition| is_news(condition)).map(|condition| {
-            let Condition { type_, status, reason, message, .. } = condition;
-            format!("{type_}={status} ({reason}): {message}")
-        }));
-        if lines.len() == 1 {
-            bail!("nothing is said about it");
-        }
-    } else {
-        lines.push(format!("{REFUSED}: {}", reply.status));
-        let message = serde_json::from_str::<Value>(&reply.body).ok();
-        let message = message.and_then(|status| status["message"].as_str().map(str::to_owned));
+/// What the API server said: the refusal, or that there is none, and the warnings.
+fn heard(reply: &Reply) -> String {
+    let mut lines = vec!["accepted".to_owned()];
+    if !reply.status.is_success() {
+        let status = serde_json::from_str::<Value>(&reply.body).ok();
+        let message = status.and_then(|status| status["message"].as_str().map(str::to_owned));
+        lines = vec![format!("{REFUSED}: {}", reply.status)];
         lines.push(message.unwrap_or_else(|| reply.body.clone()).trim_end().to_owned());
-        lines.extend(reply.warnings.iter().map(|warning| format!("warning: {warning}")));
     }
-    let mut words = lines.join("\n").replace(&ns.name, NAMESPACE);
+    lines.extend(reply.warnings.iter().map(|warning| format!("warning: {warning}")));
+    lines.join("\n")
+}
+
+/// What was heard, and the conditions that are not as they should be.
+async fn said(ns: &TestNamespace, bad: &Manifest, reply: &Reply) -> Result<String> {
+    let mut words = heard(reply);
+    if reply.status.is_success() {
+        for condition in ns.conditions(bad).await?.iter().filter(|condition| is_news(condition)) {
+            let Condition { type_, status, reason, message, .. } = condition;
+            words.push_str(&format!("\n{type_}={status} ({reason}): {message}"));
+        }
+        ensure!(words != "accepted", "nothing is said about it");
+    }
     words.push('\n');
-    Ok(words)
+    Ok(words.replace(&ns.name, NAMESPACE))
 }
 
 /// Whether a condition tells an author more than that all is well. How far the proxies are is not about the manifest.

@@ -48,8 +48,10 @@ fn rolls_out(version: &str, first: u8) {
 
         step(ns, version, &format!("{:02}-workflow-shift", first + 1)).await?;
         let tally = client.run(&plan).await?;
-        let counts = (tally.of("foobar-v1"), tally.of("foobar-v2"), tally.failed);
-        ensure!(counts == (200, 100, 0), "{version}: after the shift: {tally}");
+        // The load takes its turns in between, so that these requests' share is not exact.
+        let is_a_third =
+            tally.of("foobar-v2").abs_diff(100) <= 10 && tally.of("foobar-v1") + tally.of("foobar-v2") == 300;
+        ensure!(is_a_third && tally.failed == 0, "{version}: after the shift: {tally}");
 
         step(ns, version, &format!("{:02}-workflow-end", first + 2)).await?;
         let tally = client.run(&plan).await?;
