@@ -62,6 +62,9 @@ impl Version {
 /// Says what is wrong with a kept value.
 type Check = fn(&Value) -> Result<(), String>;
 
+/// Changes an object of an older version into one of the hub.
+type Lift = fn(&mut Map<String, Value>, &mut Kept, Version, &Reader<'_>) -> Result<(), ConversionError>;
+
 /// A kind, with what differs between its versions.
 struct Kind {
     name: &'static str,
@@ -71,7 +74,7 @@ struct Kind {
     /// readable, else the annotation as a whole is not.
     keeps: &'static [(&'static str, Check)],
     /// Changes an object of an older version into one of the hub.
-    lift: fn(&mut Map<String, Value>, &mut Kept, Version, &Reader<'_>) -> Result<(), ConversionError>,
+    lift: Lift,
     /// Removes from what the hub keeps all that it can say itself, or that is without meaning.
     tidy: fn(&Map<String, Value>, &mut Kept),
     /// Changes an object of the hub into one of an older version.

@@ -68,7 +68,7 @@ impl Quantity {
 pub fn whole_numbers(values: &[u128]) -> Result<Vec<u32>, TooFine> {
     // A denominator divides 10^9, so the least common multiple of all of them does, too.
     let factor = values.iter().fold(1, |factor, value| lcm(factor, BILLION / gcd(*value, BILLION)));
-    let scaled = values.iter().map(|value| Some(u32::try_from(value.checked_mul(factor)? / BILLION).ok()?));
+    let scaled = values.iter().map(|value| u32::try_from(value.checked_mul(factor)? / BILLION).ok());
     if let Some(scaled) = scaled.collect::<Option<Vec<_>>>() {
         return Ok(scaled);
     }

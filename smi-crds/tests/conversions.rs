@@ -1,4 +1,5 @@
 //! Conversion between versions: golden files, laws over generated objects, and what a forged annotation cannot do.
+#![allow(clippy::unwrap_used, reason = "what a test needs and does not get ends the test")]
 
 #[path = "conversions/cost.rs"]
 mod cost;

@@ -1,4 +1,5 @@
 //! The CustomResourceDefinitions: names, columns, and schemas that the API server takes and that refuse what they should.
+#![allow(clippy::unwrap_used, reason = "what a test needs and does not get ends the test")]
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::WebhookClientConfig;
 use serde_json::{Map, Value, json};

@@ -62,7 +62,7 @@ pub(super) enum ManifestError {
         path: String,
     },
     #[error("{spot}: {source}")]
-    Conversion { spot: Spot, source: Box<smi_crds::ConversionError> },
+    Conversion { spot: Spot, source: smi_crds::ConversionError },
     #[error("{about}: {source}")]
     Matches { about: Box<About>, source: MatchesError },
     #[error("{about}: its pods would be refused: {refusal}")]
@@ -168,7 +168,7 @@ impl Manifest {
         let stored = format!("{}/{}", self.group(), smi_crds::STORED);
         let converted = smi_crds::convert(self.object, &stored);
         self.object = converted
-            .map_err(|source| ManifestError::Conversion { spot: self.spot.clone(), source: Box::new(source) })?;
+            .map_err(|source| ManifestError::Conversion { spot: self.spot.clone(), source })?;
         self.api_version = stored;
         Ok(self)
     }

@@ -11,12 +11,12 @@ use crate::quantity::{InvalidQuantity, TooFine};
 #[error("{object}: {}{reason}", Prefix(.field))]
 pub struct ConversionError {
     /// The object.
-    pub object: ObjectName,
+    pub object: Box<ObjectName>,
     /// Path of the field, such as `spec.backends[1].weight`. Empty for the object as a whole.
     pub field: String,
     /// What is wrong with it.
     #[source]
-    pub reason: Reason,
+    pub reason: Box<Reason>,
 }
 
 struct Prefix<'a>(&'a str);

@@ -16,7 +16,7 @@ impl<'a> Reader<'a> {
 
     /// An error about `field`.
     pub(super) fn error(&self, field: impl Into<String>, reason: Reason) -> ConversionError {
-        ConversionError { object: self.object.clone(), field: field.into(), reason }
+        ConversionError { object: Box::new(self.object.clone()), field: field.into(), reason: Box::new(reason) }
     }
 
     /// The text in a field at the top level.

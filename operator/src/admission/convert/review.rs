@@ -41,7 +41,7 @@ enum ObjectError {
     Syntax { index: usize, source: serde_json::Error },
     /// It has no place in the version that is asked for.
     #[error(transparent)]
-    Conversion(#[from] Box<ConversionError>),
+    Conversion(#[from] ConversionError),
 }
 
 /// A review as the API server sends it. The objects stay text until their turn comes, so that a long list is never in memory twice.
@@ -133,7 +133,7 @@ pub(super) fn answer(body: &[u8]) -> Result<Answer, ReviewError> {
 fn convert(index: usize, object: &RawValue, to: &str) -> Result<Box<RawValue>, ObjectError> {
     let syntax = |source| ObjectError::Syntax { index, source };
     let object: Value = serde_json::from_str(object.get()).map_err(syntax)?;
-    let mut converted = smi_crds::convert(object, to).map_err(Box::new)?;
+    let mut converted = smi_crds::convert(object, to)?;
     // A server-side apply converts parts of objects as well, and the API server takes no answer without metadata.
     if let Value::Object(fields) = &mut converted
         && !fields.get("metadata").is_some_and(Value::is_object)
