@@ -167,8 +167,7 @@ impl Manifest {
     pub(super) fn stored(mut self) -> Result<Self, ManifestError> {
         let stored = format!("{}/{}", self.group(), smi_crds::STORED);
         let converted = smi_crds::convert(self.object, &stored);
-        self.object = converted
-            .map_err(|source| ManifestError::Conversion { spot: self.spot.clone(), source })?;
+        self.object = converted.map_err(|source| ManifestError::Conversion { spot: self.spot.clone(), source })?;
         self.api_version = stored;
         Ok(self)
     }
