@@ -60,11 +60,15 @@ fn two_field_managers_share_an_object_across_versions() {
         ns.kubectl(&robot, label).await?.success()?;
         let text = field(ns, "v1alpha1", "{.metadata.labels.by} {.spec.backends[0].weight}").await?;
         ensure!(text == "robot 1", "{text}");
-        let conflict = ns.kubectl(&robot, &split("v1alpha2", "9")).await?;
+        let canary = ["apply", "--server-side", "--field-manager=canary", "-f", "-"];
+        let conflict = ns.kubectl(&canary, &split("v1alpha2", "9")).await?;
         ensure!(conflict.code != 0 && conflict.stderr.contains("conflict"), "{conflict:?}");
         ensure!(conflict.stderr.contains("team"), "{conflict:?}");
-        let forced = [&robot[..], &["--force-conflicts"]].concat();
+        let forced = [&canary[..], &["--force-conflicts"]].concat();
         ns.kubectl(&forced, &split("v1alpha2", "9")).await?.success()?;
+        ns.kubectl(&robot, &label.replace("robot", "machine")).await?.success()?;
+        let text = field(ns, "v1alpha4", "{.metadata.labels.by}").await?;
+        ensure!(text == "machine", "{text}");
         let weight = field(ns, "v1alpha4", "{.spec.backends[0].weight}").await?;
         ensure!(weight == "9", "{weight}");
         Ok(())

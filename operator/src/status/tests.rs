@@ -161,7 +161,12 @@ async fn one_malformed_object_among_a_thousand_says_why_and_the_others_act() {
     }
     let spec = json!({"service": "root-7", "backends": [{"service": "backend", "weight": "many"}]});
     world.api.apply::<TrafficSplit>("TrafficSplit", "split-bad", 1, spec);
-    world.api.until(|state| state.saying("Accepted=True Accepted") == 1000 && state.writes.len() == 1001).await;
+    let all_said = |state: &State| {
+        state.saying("Accepted=True Accepted") == 1000
+            && state.saying("Accepted=False") == 1
+            && !state.events.is_empty()
+    };
+    world.api.until(all_said).await;
     let conditions = world.api.look(|state| state.conditions("trafficsplits/split-bad"));
     let why = "Accepted=False Unreadable: spec.backends[0].weight cannot be read: invalid type: string \"many\", expected u32";
     assert_eq!(conditions[0], why);
