@@ -71,6 +71,7 @@ impl Mesh {
             Ok(())
         })
         .await?;
+        self.reached().await?;
         done
     }
 
@@ -115,6 +116,25 @@ impl Mesh {
         eventually(Duration::from_secs(60), "a ready operator", async || {
             let pods = self.pods().list(&operator_pods()).await?;
             ensure!(pods.iter().any(is_ready), "none of {} pods is ready", pods.items.len());
+            Ok(())
+        })
+        .await?;
+        self.reached().await
+    }
+
+    /// Awaits that the node's rules lead the API server to the operator's new address: it converts and validates an object.
+    async fn reached(&self) -> Result<()> {
+        let path = format!("/apis/split.smi-spec.io/v1alpha1/namespaces/{WEFT_NAMESPACE}/trafficsplits?dryRun=All");
+        let split = json!({
+            "apiVersion": "split.smi-spec.io/v1alpha1",
+            "kind": "TrafficSplit",
+            "metadata": {"name": "reached"},
+            "spec": {"service": "web", "backends": [{"service": "v1", "weight": "1"}]},
+        });
+        eventually(Duration::from_secs(30), "the operator's webhooks", async || {
+            let headers = [("content-type", "application/json")];
+            let reply = self.cluster.request(http::Method::POST, &path, &headers, split.to_string()).await?;
+            ensure!(reply.status == 201, "{}: {}", reply.status, reply.body);
             Ok(())
         })
         .await

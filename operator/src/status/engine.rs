@@ -20,7 +20,7 @@ use super::{
     judge::{judge, names, users},
     pace::Pace,
     verdict::{Difference, Verdict},
-    write::Writer,
+    write::{Outcome, Writer},
 };
 use crate::{
     compile::Mesh,
@@ -39,6 +39,8 @@ const BATCH: usize = 64;
 const RECONNECT: Duration = Duration::from_secs(6);
 /// Time after which a failed write is tried again.
 const AGAIN: Duration = Duration::from_secs(1);
+/// The same if the API server will refuse it until somebody changes the object, which is noticed at once.
+const REFUSED_AGAIN: Duration = Duration::from_secs(300);
 /// Writes that are on their way at once.
 const IN_FLIGHT: usize = 8;
 
@@ -55,8 +57,10 @@ pub struct Engine {
     rest_until: Option<Instant>,
     /// What was written and the watch has not told of yet.
     written: HashMap<ObjectRef, Said>,
+    /// What was told of objects that take no status.
+    refused: HashMap<ObjectRef, String>,
     in_flight: HashSet<ObjectRef>,
-    writes: JoinSet<(ObjectRef, kube::Result<Option<Said>>)>,
+    writes: JoinSet<(ObjectRef, kube::Result<Outcome>)>,
 }
 
 impl Engine {
@@ -81,6 +85,7 @@ impl Engine {
             judge_at: None,
             rest_until: None,
             written: HashMap::new(),
+            refused: HashMap::new(),
             in_flight: HashSet::new(),
             writes: JoinSet::new(),
         }
@@ -141,6 +146,7 @@ impl Engine {
     fn take_over(&mut self) {
         self.pace.clear();
         self.written.clear();
+        self.refused.clear();
         self.in_flight.clear();
         let everything = SmiKind::ALL.into_iter();
         self.unjudged = self.index.read(|snapshot| everything.flat_map(|kind| names(snapshot, kind, None)).collect());
@@ -182,6 +188,7 @@ impl Engine {
     fn differs(&mut self, name: &ObjectRef) -> Option<(Verdict, Said, Difference)> {
         let Some(verdict) = judge(&self.index, &self.ledger, &self.mesh, name) else {
             self.written.remove(name);
+            self.refused.remove(name);
             return None;
         };
         let mut said = self.index.statuses().said(name).unwrap_or_default();
@@ -213,21 +220,29 @@ impl Engine {
             let Some((verdict, said, _)) = self.differs(&name) else { continue };
             self.in_flight.insert(name.clone());
             self.counts.wrote(name.kind);
-            let writer = self.writer.clone();
+            let (writer, told) = (self.writer.clone(), self.refused.get(&name).cloned());
             self.writes.spawn(async move {
-                let written = writer.write(&name, &verdict, &said.status).await;
+                let written = writer.write(&name, &verdict, &said.status, told.as_deref()).await;
                 (name, written)
             });
         }
     }
 
-    fn finish(&mut self, name: ObjectRef, written: kube::Result<Option<Said>>) {
+    fn finish(&mut self, name: ObjectRef, written: kube::Result<Outcome>) {
         self.in_flight.remove(&name);
         match written {
-            Ok(Some(said)) => {
+            Ok(Outcome::Written(said)) => {
+                self.refused.remove(&name);
                 self.written.insert(name, said);
             }
-            Ok(None) => {}
+            Ok(Outcome::Gone) => {}
+            Ok(Outcome::Refused(why)) => {
+                self.pace.again(&name, Instant::now() + REFUSED_AGAIN);
+                if self.refused.get(&name) != Some(&why) {
+                    tracing::warn!(object = %name, why, "The API server takes no status of an object");
+                    self.refused.insert(name, why);
+                }
+            }
             Err(error) => {
                 tracing::warn!(object = %name, error = &error as &dyn Error, "Could not write the status, will be tried again");
                 self.pace.again(&name, Instant::now() + AGAIN);

@@ -16,7 +16,7 @@ use crate::{
     model::{AppliedSplit, Destination, ServicePort, ServiceRef, SplitRef, Target},
     publish::Ledger,
 };
-use api_server::ApiServer;
+use api_server::{ApiServer, State};
 
 const NAMESPACE: &str = "shop";
 /// So that thousands of writes do not take as long as they would in a cluster.
@@ -239,6 +239,31 @@ async fn a_write_that_fails_is_tried_again() {
     let deleted = world.api.look(|state| state.objects["trafficsplits/web"].clone());
     index::remove::<Smi<TrafficSplit>>(&world.index, &api_server::name(&deleted));
     assert_eq!(world.index.statuses().said(&api_server::name(&deleted)), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_that_takes_no_status_is_told_so_once_and_again_after_it_changed() {
+    let world = World::start(true);
+    world.api.refuse(Some("trafficsplits/web"));
+    world.split("web", "web", "web", 1);
+    world.api.until(|state| !state.events.is_empty()).await;
+    world.split("later", "later", "later", 1);
+    world.api.until(|state| state.saying("ResolvedRefs=False RootNotFound") == 1).await;
+    assert_eq!(world.api.look(|state| state.writes["trafficsplits/web"]), 1);
+    let about = |name: &str| {
+        let events = world.api.look(|state| state.events.clone());
+        events.into_iter().filter(|event| event.regarding == name).map(|event| event.note).collect::<Vec<_>>()
+    };
+    let refused = "no status can be written before this is corrected: spec.service: too long";
+    assert_eq!(about("web"), [refused]);
+
+    // Changed, but as wrong as before.
+    world.split("web", "web", "web", 2);
+    world.api.until(|state| state.writes["trafficsplits/web"] == 2).await;
+    world.api.refuse(None);
+    world.split("web", "web", "web", 3);
+    world.api.until(|state| state.saying("ResolvedRefs=False RootNotFound") == 2).await;
+    assert_eq!(about("web").iter().filter(|note| *note == refused).count(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -27,6 +27,17 @@ use crate::{
 /// Field manager and reporting controller.
 const MANAGER: &str = "weft-operator";
 
+/// What came of a write.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// The status says this now.
+    Written(Said),
+    /// The object is gone, or another one of its name has come: the index will hear of it.
+    Gone,
+    /// The API server takes no status of this object, because of what is stored in its other fields. In its own words.
+    Refused(String),
+}
+
 /// Writes to the API server.
 #[derive(Clone)]
 pub(super) struct Writer {
@@ -40,16 +51,17 @@ impl Writer {
         Self { recorder: Recorder::new(client.clone(), reporter), client }
     }
 
-    /// Writes a verdict over what the status says, and returns what it says then. `None` when the object is gone, or another one
-    /// of its name has come: the index will hear of it.
+    /// Writes a verdict over what the status says.
     ///
-    /// The Events come last: an operator that stops in between has told too little rather than the same again and again.
+    /// The Events come last: an operator that stops in between has told too little rather than the same again and again. A refusal
+    /// is told by an Event as well, unless it is the one that was `told` before.
     pub(super) async fn write(
         &self,
         name: &ObjectRef,
         verdict: &Verdict,
         current: &SmiStatus,
-    ) -> kube::Result<Option<Said>> {
+        told: Option<&str>,
+    ) -> kube::Result<Outcome> {
         let resource = resource(name.kind);
         let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), &name.namespace, &resource);
         let status = verdict.status(current, Timestamp::now());
@@ -62,14 +74,21 @@ impl Writer {
         });
         let written = api.patch_status(&name.name, &PatchParams::apply(MANAGER).force(), &Patch::Apply(patch)).await;
         let object = match written {
-            Err(kube::Error::Api(status)) if status.is_conflict() || status.is_not_found() => return Ok(None),
+            Err(kube::Error::Api(status)) if status.is_conflict() || status.is_not_found() => return Ok(Outcome::Gone),
+            Err(kube::Error::Api(status)) if status.is_invalid() => {
+                if told != Some(&status.message) {
+                    let text = format!("no status can be written before this is corrected: {}", status.message);
+                    self.tell(&resource, name, verdict, &Notice { reason: "Invalid", text, about: None }).await;
+                }
+                return Ok(Outcome::Refused(status.message.clone()));
+            }
             written => written?,
         };
         for notice in verdict.news(current) {
             self.tell(&resource, name, verdict, notice).await;
         }
         let version = object.resource_version().and_then(|version| version.parse().ok()).unwrap_or_default();
-        Ok(Some(Said { uid: verdict.uid.clone(), version, status }))
+        Ok(Outcome::Written(Said { uid: verdict.uid.clone(), version, status }))
     }
 
     /// Publishes an Event. One that cannot be published must not keep the status from being written.

@@ -41,6 +41,7 @@ pub(super) struct State {
     pub(super) events: Vec<Event>,
     version: u64,
     failing: bool,
+    refused: Option<String>,
 }
 
 impl State {
@@ -123,6 +124,11 @@ impl ApiServer {
         self.state.send_modify(|state| state.failing = true);
     }
 
+    /// Takes no status of this object from now on; `None`: of all again.
+    pub(super) fn refuse(&self, path: Option<&str>) {
+        self.state.send_modify(|state| state.refused = path.map(str::to_owned));
+    }
+
     fn change(&self, path: &str, change: impl FnOnce(&mut Value)) -> Value {
         let _one_at_a_time = self.order.lock().unwrap();
         let mut changed = Value::Null;
@@ -166,6 +172,12 @@ impl ApiServer {
             *state.writes.entry(object.to_owned()).or_default() += 1;
             failed = std::mem::take(&mut state.failing);
         });
+        if self.look(|state| state.refused.as_deref() == Some(object)) {
+            return (
+                422,
+                json!({"kind": "Status", "code": 422, "reason": "Invalid", "message": "spec.service: too long"}),
+            );
+        }
         if failed {
             return (500, json!({"kind": "Status", "code": 500, "reason": "InternalError", "message": "etcd is slow"}));
         }
