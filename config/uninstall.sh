@@ -10,7 +10,6 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 kubectl=${KUBECTL:-kubectl}
 remove() { "$kubectl" delete --ignore-not-found --wait -k "$here/$1" >/dev/null; }
 
-# The namespace, and the issuer's Secrets with it, goes with rbac, which waits until the operator's pods have ended.
 # To delete a kind the API server reads its objects, and those that are stored in an older version it converts for that. It must not
 # need the operator for what goes away anyhow: from here on nothing is converted.
 unconvert() {
@@ -31,6 +30,7 @@ warn_of_old_objects() {
 
 # The webhooks first: without the operator behind them no pod of a meshed namespace could be made.
 if [[ ${1:-} != --crds ]]; then warn_of_old_objects; fi
+# The namespace, and the issuer's Secrets with it, goes with rbac, which waits until the operator's pods have ended.
 for part in webhook apiservice operator rbac; do remove "$part"; done
 # What the operator has written outside its own namespace; only now, lest it writes it again. Sidecars remember what was in it.
 "$kubectl" delete configmap --all-namespaces --field-selector metadata.name=weft-trust-bundle --ignore-not-found >/dev/null

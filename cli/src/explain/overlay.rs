@@ -6,7 +6,8 @@ use std::net::Ipv4Addr;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Namespace, PodTemplateSpec, Service};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
-use serde_json::Value;
+use serde::Serialize;
+use serde_json::{Value, json};
 use smi_crds::SmiStatus;
 use smi_crds::specs::v1alpha4::HttpRouteGroup;
 use smi_crds::split::v1alpha4::TrafficSplit;
@@ -92,11 +93,12 @@ pub(super) fn lay(
                 world.namespaces.insert(manifest.name, namespace.metadata.labels.unwrap_or_default());
             }
             ("split.smi-spec.io", "TrafficSplit") => {
+                let manifest = keep(manifest, &world.splits);
                 let split: TrafficSplit = manifest.stored()?.typed()?;
                 replace(&mut world.splits, split, creation, |split| &split.spec);
             }
             ("specs.smi-spec.io", "HTTPRouteGroup") => {
-                let manifest = manifest.stored()?;
+                let manifest = keep(manifest, &world.route_groups).stored()?;
                 let group: HttpRouteGroup = manifest.typed()?;
                 group.matches().map_err(|error| manifest.without_matches(error))?;
                 replace(&mut world.route_groups, group, creation, |group| &group.spec);
@@ -117,6 +119,26 @@ fn put<K: Kind>(objects: &mut Objects<K>, object: K::Object) {
     if let Some(key) = K::key(&object) {
         objects.insert(key, object);
     }
+}
+
+/// Gives a manifest of an older version what the object that is there keeps for that version, unless it says so itself: who
+/// applies it changes nothing that its version cannot say.
+fn keep<T: SmiObject + Serialize>(mut manifest: Manifest, objects: &Objects<Smi<T>>) -> Manifest {
+    let is_it = |metadata: &ObjectMeta| {
+        metadata.name.as_deref() == Some(&manifest.name) && metadata.namespace.as_deref() == Some(&manifest.namespace)
+    };
+    let there = objects.values().find(|there| is_it(&there.metadata));
+    let Some(there) = there.and_then(|there| there.object.as_ref().ok()) else { return manifest };
+    let lowered =
+        serde_json::to_value(there).ok().and_then(|there| smi_crds::convert(there, &manifest.api_version).ok());
+    let kept =
+        lowered.and_then(|lowered| lowered.get("metadata")?.get("annotations")?.get(smi_crds::CONVERSION).cloned());
+    if let (Some(kept), Some(metadata)) = (kept, manifest.object["metadata"].as_object_mut())
+        && let Some(annotations) = metadata.entry("annotations").or_insert_with(|| json!({})).as_object_mut()
+    {
+        annotations.entry(smi_crds::CONVERSION).or_insert(kept);
+    }
+    manifest
 }
 
 /// Puts an object of an SMI kind in the place of what is there.

@@ -18,10 +18,9 @@ use crate::WEB;
 const SLOWER: f64 = 3.0;
 /// What a quiet answer takes at least for this purpose: below it a machine that is shared measures its scheduler.
 const QUIET: Duration = Duration::from_millis(4);
-/// Requests by which a percentile is measured, and how often for each attack: other work on the machine spoils single ones, and
-/// an attack that slows others down does so in each.
+/// Requests by which a percentile is measured, and how often for each attack: other work on the machine spoils single ones.
 const SAMPLES: u64 = 300;
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 5;
 const MIB: u64 = 1 << 20;
 
 /// An attack, and what it may cost.
@@ -105,7 +104,7 @@ async fn suffer(
     let damage = attack.stop().await?;
     Ok(Cost {
         method: row.method,
-        p99: times.into_iter().min().unwrap_or_default(),
+        p99: median(times),
         memory_bytes: usage.peak_bytes,
         bound_bytes: row.memory_bytes,
         damage,

@@ -140,9 +140,21 @@ async fn stored_versions(cluster: &Cluster) -> Result<Value> {
 async fn stored_in_an_old_version(ns: &TestNamespace, name: &str) -> Result<()> {
     let before = storage_hash(&ns.cluster).await?;
     store_in(&ns.cluster, "v1alpha2").await?;
+    let written = written_in_an_old_version(ns, name, &before).await;
+    store_in(&ns.cluster, "v1alpha4").await?;
+    eventually(FOLLOW, "storing in the newest version", async || {
+        let now = storage_hash(&ns.cluster).await?;
+        ensure!(now == before, "it is still {now}");
+        Ok(())
+    })
+    .await?;
+    written
+}
+
+async fn written_in_an_old_version(ns: &TestNamespace, name: &str, before: &Value) -> Result<()> {
     eventually(FOLLOW, "storing in the old version", async || {
         let now = storage_hash(&ns.cluster).await?;
-        ensure!(now != before, "it is still {now}");
+        ensure!(now != *before, "it is still {now}");
         Ok(())
     })
     .await?;
@@ -157,13 +169,7 @@ async fn stored_in_an_old_version(ns: &TestNamespace, name: &str) -> Result<()> 
     old.patch(name, json!({"metadata": {"labels": {"last": "write"}}})).await?.json::<Value>()?;
     let stored = stored_versions(&ns.cluster).await?;
     ensure!(stored.as_array().is_some_and(|stored| stored.contains(&"v1alpha2".into())), "{stored}");
-    store_in(&ns.cluster, "v1alpha4").await?;
-    eventually(FOLLOW, "storing in the newest version", async || {
-        let now = storage_hash(&ns.cluster).await?;
-        ensure!(now == before, "it is still {now}");
-        Ok(())
-    })
-    .await
+    Ok(())
 }
 
 /// What the API server calls the version that it stores TrafficSplits in.

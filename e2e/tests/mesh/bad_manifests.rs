@@ -81,12 +81,22 @@ async fn answered(ns: &TestNamespace, path: &Path, update: bool) -> Result<Strin
     for manifest in &manifests {
         ns.create_manifest(manifest, false).await?.json::<Value>().with_context(|| manifest.describe())?;
     }
-    if !manifests.is_empty() {
-        // What is said at admission depends on what the operator has seen of the objects before.
-        let heard = async || Ok(heard(&ns.create_manifest(&bad, true).await?));
-        unchanging(Duration::from_secs(2), heard).await?;
-    }
     let file = path.with_extension("txt");
+    // What is said at admission depends on what the operator has seen of the objects before.
+    if !manifests.is_empty() {
+        let heard = async || Ok(heard(&ns.create_manifest(&bad, true).await?).replace(&ns.name, NAMESPACE));
+        if update {
+            unchanging(Duration::from_secs(2), heard).await?;
+        } else {
+            let want = std::fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+            eventually(LIMIT, "the answer of its file", async || {
+                let words = heard().await?;
+                ensure!(want.starts_with(&words), "it is\n{words}");
+                Ok(())
+            })
+            .await?;
+        }
+    }
     let reply = ns.create_manifest(&bad, false).await?;
     if update {
         let words = settled(ns, &bad, &reply).await?;

@@ -1,5 +1,7 @@
 //! `TrafficTarget`: what is wrong with it. It is not enforced yet.
 
+use std::collections::HashSet;
+
 use thiserror::Error;
 
 use super::{identity_binding, route};
@@ -156,6 +158,8 @@ impl Finding {
 }
 
 const DESTINATION: &str = "spec.destination";
+/// How many of many names are told.
+const NAMED: usize = 10;
 
 /// Everything that the author of a target has to know about it, in the order of `spec`.
 #[must_use]
@@ -235,10 +239,13 @@ fn judge_rule(snapshot: &Snapshot, own: &str, field: String, rule: &Rule) -> Vec
             let hint = if matches.is_empty() {
                 "leave matches out".to_owned()
             } else {
-                format!("it has {}", matches.join(", "))
+                let more = if matches.len() > NAMED { ", ..." } else { "" };
+                format!("it has {}{more}", matches[..matches.len().min(NAMED)].join(", "))
             };
-            let missing = rule.matches.iter().filter(|wanted| !matches.contains(&wanted.as_str()));
+            let known: HashSet<&str> = matches.into_iter().collect();
+            let missing = rule.matches.iter().filter(|wanted| !known.contains(wanted.as_str()));
             missing
+                .take(NAMED)
                 .map(|wanted| Finding::MatchNotFound {
                     field: field.clone(),
                     kind,

@@ -31,6 +31,8 @@ const HELLO_LIMIT: Duration = Duration::from_secs(10);
 const IDLE_SUBSCRIPTION: Duration = Duration::from_secs(300);
 /// Targets that one sidecar may follow: more than an application talks to, and no way to fill the operator's memory.
 const MOST_SUBSCRIPTIONS: usize = 10_000;
+/// Bytes of a sidecar's words about a refusal that are kept.
+const WORDS: usize = 256;
 /// Updates that may wait for a slow sidecar. Everything newer waits as one value in its watch channel.
 const UPDATES_IN_FLIGHT: usize = 16;
 
@@ -211,7 +213,7 @@ impl Stream {
             }
             Some(proxy_message::Message::Verdict(verdict)) => {
                 let target = self.target(&verdict.target.unwrap_or_default())?;
-                let refusal = Some(verdict.refusal).filter(|refusal| !refusal.is_empty());
+                let refusal = Some(words(verdict.refusal)).filter(|refusal| !refusal.is_empty());
                 if let Some(refusal) = &refusal {
                     tracing::warn!(
                         pod = %self.caller.pod, ?target, version = verdict.version, refusal,
@@ -221,13 +223,14 @@ impl Stream {
                 self.ledgers.destinations.answered(self.id, &target, verdict.version, refusal);
             }
             Some(proxy_message::Message::Trust(verdict)) => {
-                if !verdict.refusal.is_empty() {
+                let refusal = words(verdict.refusal);
+                if !refusal.is_empty() {
                     tracing::warn!(
-                        pod = %self.caller.pod, version = verdict.version, refusal = verdict.refusal,
+                        pod = %self.caller.pod, version = verdict.version, refusal,
                         "A sidecar refused whom to trust and keeps what it had"
                     );
                 }
-                self.ledgers.trust.answered(self.id, verdict.version, verdict.refusal.is_empty());
+                self.ledgers.trust.answered(self.id, verdict.version, refusal.is_empty());
             }
             Some(proxy_message::Message::Hello(_)) => {
                 return Err(Status::invalid_argument("only the first message may be Hello"));
@@ -277,4 +280,10 @@ fn bootstrap(workload: &WorkloadRef) -> v1::OperatorMessage {
         idle_subscription_seconds: seconds(IDLE_SUBSCRIPTION),
     };
     v1::OperatorMessage { message: Some(operator_message::Message::Bootstrap(bootstrap)) }
+}
+
+/// As much of what a sidecar says as a status has room for.
+fn words(mut text: String) -> String {
+    text.truncate(text.floor_char_boundary(WORDS));
+    text
 }

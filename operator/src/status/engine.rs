@@ -39,7 +39,7 @@ const BATCH: usize = 64;
 const RECONNECT: Duration = Duration::from_secs(6);
 /// Time after which a failed write is tried again.
 const AGAIN: Duration = Duration::from_secs(1);
-/// The same if the API server will refuse it until somebody changes the object, which is noticed at once.
+/// The same if the API server will refuse it until somebody changes the object, which is noticed at once. The rules may change, too.
 const REFUSED_AGAIN: Duration = Duration::from_secs(300);
 /// Writes that are on their way at once.
 const IN_FLIGHT: usize = 8;
@@ -57,10 +57,18 @@ pub struct Engine {
     rest_until: Option<Instant>,
     /// What was written and the watch has not told of yet.
     written: HashMap<ObjectRef, Said>,
-    /// What was told of objects that take no status.
-    refused: HashMap<ObjectRef, String>,
+    /// Objects that take no status.
+    refused: HashMap<ObjectRef, Refused>,
     in_flight: HashSet<ObjectRef>,
-    writes: JoinSet<(ObjectRef, kube::Result<Outcome>)>,
+    writes: JoinSet<(ObjectRef, u64, kube::Result<Outcome>)>,
+}
+
+/// Why an object takes no status.
+#[derive(Debug)]
+struct Refused {
+    /// Of the object that does not.
+    version: u64,
+    why: String,
 }
 
 impl Engine {
@@ -133,7 +141,7 @@ impl Engine {
                     changed = statuses.changed() => if changed.is_err() { return } else { self.judge_soon() },
                     changed = ledger.changed() => if changed.is_err() { return } else { self.judge_soon() },
                     changed = leads.changed() => if changed.is_err() { return },
-                    Some(done) = self.writes.join_next() => if let Ok((name, written)) = done { self.finish(name, written) },
+                    Some(done) = self.writes.join_next() => if let Ok((name, version, written)) = done { self.finish(name, version, written) },
                     () = until(wake) => {}
                 }
             }
@@ -163,6 +171,7 @@ impl Engine {
     fn gather(&mut self) {
         let Unjudged { all_of, objects } = self.index.statuses().take_unjudged();
         let touched = self.ledger.take_touched();
+        self.written.retain(|name, _| self.index.statuses().said(name).is_some());
         self.unjudged.extend(objects);
         let concerned = self.index.read(|snapshot| {
             let all_of = all_of.iter().flat_map(|(kind, namespace)| names(snapshot, *kind, namespace.as_deref()));
@@ -177,6 +186,8 @@ impl Engine {
         for _ in 0..BATCH {
             let Some(name) = self.unjudged.pop_first() else { return false };
             match self.differs(&name) {
+                Some((_, said, _))
+                    if self.refused.get(&name).is_some_and(|refused| refused.version == said.version) => {}
                 Some((_, _, difference)) => self.pace.want(&name, difference, now),
                 None => self.pace.cancel(&name),
             }
@@ -220,15 +231,16 @@ impl Engine {
             let Some((verdict, said, _)) = self.differs(&name) else { continue };
             self.in_flight.insert(name.clone());
             self.counts.wrote(name.kind);
-            let (writer, told) = (self.writer.clone(), self.refused.get(&name).cloned());
+            let (writer, told) = (self.writer.clone(), self.refused.get(&name).map(|refused| refused.why.clone()));
             self.writes.spawn(async move {
                 let written = writer.write(&name, &verdict, &said.status, told.as_deref()).await;
-                (name, written)
+                (name, said.version, written)
             });
         }
     }
 
-    fn finish(&mut self, name: ObjectRef, written: kube::Result<Outcome>) {
+    /// Of a write over `version` of an object.
+    fn finish(&mut self, name: ObjectRef, version: u64, written: kube::Result<Outcome>) {
         self.in_flight.remove(&name);
         match written {
             Ok(Outcome::Written(said)) => {
@@ -238,10 +250,10 @@ impl Engine {
             Ok(Outcome::Gone) => {}
             Ok(Outcome::Refused(why)) => {
                 self.pace.again(&name, Instant::now() + REFUSED_AGAIN);
-                if self.refused.get(&name) != Some(&why) {
+                if self.refused.get(&name).is_none_or(|known| known.why != why) {
                     tracing::warn!(object = %name, why, "The API server takes no status of an object");
-                    self.refused.insert(name, why);
                 }
+                self.refused.insert(name, Refused { version, why });
             }
             Err(error) => {
                 tracing::warn!(object = %name, error = &error as &dyn Error, "Could not write the status, will be tried again");

@@ -5,7 +5,7 @@ mod api_server;
 use std::{sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
-use smi_crds::split::v1alpha4::TrafficSplit;
+use smi_crds::{specs::v1alpha4::HttpRouteGroup, split::v1alpha4::TrafficSplit};
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
@@ -267,10 +267,30 @@ async fn an_object_that_takes_no_status_is_told_so_once_and_again_after_it_chang
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_group_follows_the_sidecars_that_use_a_split_with_it() {
+    let world = World::start(true);
+    world.service("web", "10.0.0.1");
+    let matches = json!({"matches": [{"name": "all", "pathRegex": "/.*"}]});
+    world.api.apply::<HttpRouteGroup>("HTTPRouteGroup", "beta", 1, matches);
+    let spec = json!({"service": "web", "backends": [{"service": "web", "weight": 1}],
+        "matches": [{"kind": "HTTPRouteGroup", "name": "beta"}]});
+    world.api.apply::<TrafficSplit>("TrafficSplit", "web", 1, spec);
+    let both = async |programmed: &str| world.api.until(|state| state.saying(programmed) == 2).await;
+    both("Programmed=True Programmed: 0 of 0 proxies acknowledged generation 1").await;
+    let target = Target::Address(([10, 0, 0, 1], 80).into());
+    let destination = world.index.read(|snapshot| compile::destination(snapshot, &mesh(), &target));
+    world.ledger.open(7, crate::model::PodRef { namespace: NAMESPACE.to_owned(), name: "client".to_owned() });
+    world.ledger.sent(7, &target, 1, Arc::new(destination));
+    both("Programmed=False Pending: 0 of 1 proxy acknowledged generation 1").await;
+    world.ledger.answered(7, &target, 1, None);
+    both("Programmed=True Programmed: 1 of 1 proxy acknowledged generation 1").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn every_kind_says_what_weft_makes_of_it() {
     use smi_crds::{
         access::v1alpha4::{IdentityBinding, TrafficTarget},
-        specs::v1alpha4::{HttpRouteGroup, TcpRoute, UdpRoute},
+        specs::v1alpha4::{TcpRoute, UdpRoute},
     };
     let world = World::start(true);
     world.pod("a", "web");
@@ -283,7 +303,7 @@ async fn every_kind_says_what_weft_makes_of_it() {
     world.api.apply::<TrafficTarget>("TrafficTarget", "web", 1, target);
     let matches = json!({"matches": [{"name": "all", "pathRegex": "/("}]});
     world.api.apply::<HttpRouteGroup>("HTTPRouteGroup", "broken", 1, matches);
-    world.api.until(|state| state.writes.len() == 5).await;
+    world.api.until(|state| state.saying("Accepted") == 5).await;
     let not_enforced = |kind: &str| {
         format!("Programmed=False NotEnforced: Weft does not enforce access yet, so no proxy is told about a {kind}")
     };

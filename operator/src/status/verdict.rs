@@ -11,8 +11,13 @@ use smi_crds::{
 
 /// Types of conditions that are Weft's.
 const OWN: [&str; 4] = [ACCEPTED, CONFLICTED, PROGRAMMED, RESOLVED_REFS];
-/// How many of many a message names: a condition's message is limited to 32768 bytes.
+/// How many of many a message names.
 const NAMED: usize = 10;
+/// What one finding may take in a message, in bytes, so that ten of them and an Event's note fit. Source: the API server takes
+/// 32768 characters of a condition's message and 1024 of an Event's note.
+const WORDS: usize = 1000;
+/// The same of a whole message.
+const MESSAGE: usize = 32_000;
 
 pub(super) const TRUE: &str = "True";
 pub(super) const FALSE: &str = "False";
@@ -67,6 +72,13 @@ pub(super) enum Difference {
     Sense,
 }
 
+impl Notice {
+    /// As much of its text as an Event takes, and a condition that names several.
+    pub(super) fn words(&self) -> &str {
+        &self.text[..self.text.floor_char_boundary(WORDS)]
+    }
+}
+
 impl Judgement {
     pub(super) fn new(
         type_: &'static str,
@@ -74,7 +86,7 @@ impl Judgement {
         reason: &'static str,
         message: impl Into<String>,
     ) -> Self {
-        Self { type_, status, reason, message: message.into() }
+        Self { type_, status, reason, message: cut(message.into(), MESSAGE) }
     }
 }
 
@@ -128,19 +140,26 @@ impl Verdict {
     /// What the author has not been told: every notice that the verdict has words for and `current` has not. As the status
     /// remembers it, a new operator does not say it all again.
     pub(super) fn news(&self, current: &SmiStatus) -> Vec<&Notice> {
-        let says = |notice: &&Notice| self.judgements.iter().any(|judgement| judgement.message.contains(&notice.text));
-        let said = |notice: &&Notice| current.conditions.iter().any(|known| known.message.contains(&notice.text));
+        let says =
+            |notice: &&Notice| self.judgements.iter().any(|judgement| judgement.message.contains(notice.words()));
+        let said = |notice: &&Notice| current.conditions.iter().any(|known| known.message.contains(notice.words()));
         self.notices.iter().filter(says).filter(|notice| !said(notice)).collect()
     }
 }
 
 /// Some of many texts as one.
 pub(super) fn join(parts: &[impl ToString], separator: &str) -> String {
-    let mut named: Vec<String> = parts.iter().take(NAMED).map(ToString::to_string).collect();
+    let mut named: Vec<String> = parts.iter().take(NAMED).map(|part| cut(part.to_string(), WORDS)).collect();
     if parts.len() > NAMED {
         named.push(format!("and {} more", parts.len() - NAMED));
     }
     named.join(separator)
+}
+
+/// The beginning of a text that is too long.
+fn cut(mut text: String, bytes: usize) -> String {
+    text.truncate(text.floor_char_boundary(bytes));
+    text
 }
 
 /// A number and the word for it: `1 pod`, `2 pods`.
@@ -215,6 +234,14 @@ mod tests {
         let many: Vec<usize> = (1..=1000).collect();
         assert!(join(&many, "; ").ends_with("; 10; and 990 more"));
         assert_eq!(join(&many[..2], "; "), "1; 2");
+        let long = "é".repeat(1000);
+        let said = Judgement::new(PROGRAMMED, FALSE, "Long", join(&[&long, &long], "; "));
+        assert_eq!(said.message.len(), 2 * WORDS + 2);
+        let notice = Notice { reason: "Long", text: long, about: None };
+        let verdict = Verdict { judgements: vec![said], notices: vec![notice], ..verdict(FALSE, "Long", "") };
+        assert_eq!(verdict.news(&SmiStatus::default()).len(), 1, "an Event of as much as the condition says");
+        assert_eq!(verdict.news(&after(&verdict)).len(), 0, "said already");
+        assert_eq!(Judgement::new(PROGRAMMED, FALSE, "Long", "x".repeat(40_000)).message.len(), MESSAGE);
         assert_eq!((count(1, "pod", "pods"), count(0, "pod", "pods")), ("1 pod".to_owned(), "0 pods".to_owned()));
     }
 }

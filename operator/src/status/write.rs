@@ -119,7 +119,7 @@ impl Writer {
         let event = Event {
             type_: EventType::Warning,
             reason: notice.reason.to_owned(),
-            note: Some(notice.text.clone()),
+            note: Some(notice.words().to_owned()),
             action: "Compile".to_owned(),
             secondary,
         };

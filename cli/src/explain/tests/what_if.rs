@@ -58,6 +58,19 @@ fn an_applied_manifest_takes_the_place_of_what_is_there() {
             "v2 100% of 1",
         ),
         (
+            "an older version keeps the matches that it cannot say",
+            "---\n{apiVersion: specs.smi-spec.io/v1alpha4, kind: HTTPRouteGroup, metadata: {name: strangers}, \
+              spec: {matches: [{name: eve, headers: {end-user: eve}}]}}\n"
+                .to_owned()
+                + &split("ab", 1, &[("v2", 1)], &["strangers"])
+                + &old,
+            "{apiVersion: split.smi-spec.io/v1alpha2, kind: TrafficSplit, metadata: {name: ab}, \
+              spec: {service: web, backends: [{service: v2, weight: 1}]}}"
+                .to_owned(),
+            "web 1",
+            "v1 100% of 2",
+        ),
+        (
             "a workload that is scaled",
             old.clone(),
             "{apiVersion: apps/v1, kind: Deployment, metadata: {name: v1}, spec: {replicas: 5, template: \

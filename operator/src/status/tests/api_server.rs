@@ -167,21 +167,21 @@ impl ApiServer {
         let Some((_, object)) = object.filter(|_| method == Method::PATCH) else {
             return (404, json!({"kind": "Status", "code": 404, "reason": "NotFound", "message": path}));
         };
-        let mut failed = false;
+        let mut failure = None;
         self.state.send_modify(|state| {
             *state.writes.entry(object.to_owned()).or_default() += 1;
-            failed = std::mem::take(&mut state.failing);
+            if state.refused.as_deref() == Some(object) {
+                failure = Some((422, "Invalid", "spec.service: too long"));
+            } else if std::mem::take(&mut state.failing) {
+                failure = Some((500, "InternalError", "etcd is slow"));
+            }
         });
-        if self.look(|state| state.refused.as_deref() == Some(object)) {
-            return (
-                422,
-                json!({"kind": "Status", "code": 422, "reason": "Invalid", "message": "spec.service: too long"}),
-            );
+        match failure {
+            Some((code, reason, message)) => {
+                (code, json!({"kind": "Status", "code": code, "reason": reason, "message": message}))
+            }
+            None => (200, self.change(object, |known| known["status"] = body["status"].clone())),
         }
-        if failed {
-            return (500, json!({"kind": "Status", "code": 500, "reason": "InternalError", "message": "etcd is slow"}));
-        }
-        (200, self.change(object, |known| known["status"] = body["status"].clone()))
     }
 }
 
