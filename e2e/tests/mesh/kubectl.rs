@@ -69,6 +69,10 @@ fn two_field_managers_share_an_object_across_versions() {
         ns.kubectl(&robot, &label.replace("robot", "machine")).await?.success()?;
         let text = field(ns, "v1alpha4", "{.metadata.labels.by}").await?;
         ensure!(text == "machine", "{text}");
+        // Whoever owns no metadata may go on in another version.
+        for version in ["v1alpha1", "v1alpha3", "v1alpha4", "v1alpha2"] {
+            ns.kubectl(&canary, &split(version, "9")).await?.success()?;
+        }
         let weight = field(ns, "v1alpha4", "{.spec.backends[0].weight}").await?;
         ensure!(weight == "9", "{weight}");
         Ok(())

@@ -37,8 +37,7 @@ fn lift(
     let version = format!("{}/{}", crate::specs::GROUP, from.as_str());
     reader.absent(body, "spec", "spec", version.clone(), "specs.smi-spec.io/v1alpha4")?;
     let place = kept.remove(PLACE);
-    if body.contains_key("matches") {
-        let matches = reader.list(body, "matches", "matches", MATCHES)?;
+    if let Some(matches) = reader.list(body, "matches", "matches", MATCHES)? {
         if from == Version::V1Alpha1 {
             for (index, item) in matches.iter_mut().enumerate() {
                 let path = format!("matches[{index}]");

@@ -29,32 +29,34 @@ impl<'a> Reader<'a> {
     }
 
     /// The object in field `name` of `parent`, whose path is `path`. `want` shows what belongs there.
+    ///
+    /// A server-side apply converts parts of objects: what is not there stays absent, and the schemas say what has to be there.
     pub(super) fn object<'v>(
         &self,
         parent: &'v mut Map<String, Value>,
         name: &str,
         path: &str,
         want: &'static str,
-    ) -> Result<&'v mut Map<String, Value>, ConversionError> {
+    ) -> Result<Option<&'v mut Map<String, Value>>, ConversionError> {
         match parent.get_mut(name) {
-            Some(Value::Object(fields)) => Ok(fields),
+            Some(Value::Object(fields)) => Ok(Some(fields)),
+            Some(Value::Null) | None => Ok(None),
             Some(other) => Err(self.error(path, Reason::WrongType { found: type_of(other), want })),
-            None => Err(self.error(path, Reason::Missing(want))),
         }
     }
 
-    /// The list in field `name` of `parent`, whose path is `path`. `want` shows what belongs there.
+    /// The list in field `name` of `parent`, if it is there. `path` is the field's, and `want` shows what belongs there.
     pub(super) fn list<'v>(
         &self,
         parent: &'v mut Map<String, Value>,
         name: &str,
         path: &str,
         want: &'static str,
-    ) -> Result<&'v mut Vec<Value>, ConversionError> {
+    ) -> Result<Option<&'v mut Vec<Value>>, ConversionError> {
         match parent.get_mut(name) {
-            Some(Value::Array(items)) => Ok(items),
+            Some(Value::Array(items)) => Ok(Some(items)),
+            Some(Value::Null) | None => Ok(None),
             Some(other) => Err(self.error(path, Reason::WrongType { found: type_of(other), want })),
-            None => Err(self.error(path, Reason::Missing(want))),
         }
     }
 

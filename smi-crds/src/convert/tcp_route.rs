@@ -24,13 +24,11 @@ fn lift(
     from: Version,
     reader: &Reader<'_>,
 ) -> Result<(), ConversionError> {
-    if body.contains_key("spec") {
-        let spec = reader.object(body, "spec", "spec", "nothing, or an empty object")?;
-        if let Some(field) = spec.keys().next() {
-            let version = format!("{}/{}", crate::specs::GROUP, from.as_str());
-            let reason = Reason::NotInVersion { version, instead: "specs.smi-spec.io/v1alpha4" };
-            return Err(reader.error(format!("spec.{field}"), reason));
-        }
+    let spec = reader.object(body, "spec", "spec", "nothing, or an empty object")?;
+    if let Some(field) = spec.and_then(|spec| spec.keys().next()) {
+        let version = format!("{}/{}", crate::specs::GROUP, from.as_str());
+        let reason = Reason::NotInVersion { version, instead: "specs.smi-spec.io/v1alpha4" };
+        return Err(reader.error(format!("spec.{field}"), reason));
     }
     if let Some(matches) = kept.remove(MATCHES) {
         // Also if the spec is gone: without its ports the route would stand for all of them.

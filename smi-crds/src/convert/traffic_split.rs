@@ -32,9 +32,11 @@ fn lift(
     from: Version,
     reader: &Reader<'_>,
 ) -> Result<(), ConversionError> {
-    let spec = reader.object(body, "spec", "spec", SPEC)?;
-    if from == Version::V1Alpha1 {
-        let spelled = to_whole_numbers(spec, reader)?;
+    let Some(spec) = reader.object(body, "spec", "spec", SPEC)? else { return Ok(()) };
+    if from == Version::V1Alpha1
+        && let Some(backends) = reader.list(spec, "backends", "spec.backends", BACKENDS)?
+    {
+        let spelled = to_whole_numbers(backends, reader)?;
         kept.insert(WEIGHTS, Value::Array(spelled));
     }
     if from < Version::V1Alpha3 {
@@ -48,8 +50,7 @@ fn lift(
 }
 
 /// Replaces quantities by whole numbers and gives the quantities.
-fn to_whole_numbers(spec: &mut Map<String, Value>, reader: &Reader<'_>) -> Result<Vec<Value>, ConversionError> {
-    let backends = reader.list(spec, "backends", "spec.backends", BACKENDS)?;
+fn to_whole_numbers(backends: &mut [Value], reader: &Reader<'_>) -> Result<Vec<Value>, ConversionError> {
     let mut spelled = Vec::with_capacity(backends.len());
     let mut values = Vec::with_capacity(backends.len());
     for (index, backend) in backends.iter_mut().enumerate() {

@@ -42,10 +42,12 @@ fn lift(
                 spec.insert(new.to_owned(), value);
             }
         }
-        body.insert("spec".to_owned(), Value::Object(spec));
+        if !spec.is_empty() {
+            body.insert("spec".to_owned(), Value::Object(spec));
+        }
     }
-    let spec = reader.object(body, "spec", "spec", SPEC)?;
-    let destination = reader.object(spec, "destination", path, DESTINATION)?;
+    let Some(spec) = reader.object(body, "spec", "spec", SPEC)? else { return Ok(()) };
+    let Some(destination) = reader.object(spec, "destination", path, DESTINATION)? else { return Ok(()) };
     if from < Version::V1Alpha3 {
         // What the client sees decides, also if it sees no port.
         kept.remove(PORT);
