@@ -9,10 +9,10 @@ if [[ ${WEFT_CLUSTER:-local} != local ]]; then
   exit 1
 fi
 before=$("$here/build.sh")
-cargo_test() { cargo test --workspace --features e2e/cluster --test upgrade "$@"; }
-cargo_test --no-run
+test=(--workspace --features e2e/cluster --test upgrade)
+cargo build "${test[@]}"   # all the building first, lest the cluster is without Weft meanwhile
 
 trap '(($? == 0)) || "$here/install.sh"' EXIT
 "$root/config/uninstall.sh" --crds
 BINARIES=$before/programs "$here/install.sh" "$before/config"
-cargo_test -- --nocapture
+cargo test "${test[@]}" -- --nocapture
