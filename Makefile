@@ -83,7 +83,7 @@ soak: install apps ## mixed traffic while pods and splits come and go, 20 minute
 	@KUBECONFIG=$(KUBECONFIG) cargo test --workspace --features e2e/cluster --test soak -- --nocapture
 
 .PHONY: test-upgrade
-test-upgrade: both apps ## upgrade the version before, or FROM=revision, to this checkout under load: no request fails, no object is lost
+test-upgrade: both apps ## upgrade an older Weft, FROM=revision, to this checkout under load: no request fails, nothing is lost
 	@KUBECONFIG=$(KUBECONFIG) e2e/upgrade/run.sh
 
 .PHONY: test-node

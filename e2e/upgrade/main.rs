@@ -1,7 +1,7 @@
 //! An upgrade of Weft under load. `make test-upgrade` runs it, and before has put the version before in the cluster: `run.sh` is the
 //! way here.
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, pin::pin, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use e2e::{
@@ -10,10 +10,13 @@ use e2e::{
     run_alone,
 };
 use k8s_openapi::api::core::v1::Pod;
+use tokio::time::interval;
 
 const WEB: &str = "http://web:8080/";
 /// Requests a second of each load.
 const RATE: f64 = 25.0;
+/// Time between two writes of a controller.
+const SHIFT: Duration = Duration::from_millis(100);
 /// Time to install.
 const INSTALL_LIMIT: Duration = Duration::from_secs(240);
 /// Time for the operator to say something about what concerns it.
@@ -60,6 +63,26 @@ async fn upgrade(ns: &TestNamespace) -> Result<()> {
     Ok(())
 }
 
+/// Upgrades while a controller goes on shifting weights; returns how often it did.
+async fn upgrade_while_weights_are_shifted(ns: &TestNamespace) -> Result<u32> {
+    let mut upgraded = pin!(upgrade(ns));
+    let mut ticks = interval(SHIFT);
+    let mut shifts = 0;
+    loop {
+        tokio::select! {
+            done = &mut upgraded => break done?,
+            _ = ticks.tick() => {
+                let weight = shifts % 100;
+                let split = ns.split("shifted", "nobody").backend("v1", weight).backend("v2", 100 - weight);
+                split.apply().await.with_context(|| format!("the controller's write {shifts}"))?;
+                shifts += 1;
+            }
+        }
+    }
+    ns.delete_split("shifted").await?;
+    Ok(shifts)
+}
+
 /// Weft's own word that all is well, and a status of this version on every object.
 async fn is_well(ns: &TestNamespace, objects: &[Manifest]) -> Result<()> {
     for arguments in [&["migrate-storage", "--check"][..], &["check"]] {
@@ -89,7 +112,7 @@ fn to_this_checkout_fails_no_request_and_loses_no_object() {
         let mut running = loads(&client, RATE).await?;
         more(&running, 50).await?;
 
-        upgrade(ns).await?;
+        let shifts = upgrade_while_weights_are_shifted(ns).await?;
         // The operator is new, all sidecars are old.
         more(&running, 50).await?;
         before.is_unchanged(ns).await?;
@@ -119,7 +142,7 @@ fn to_this_checkout_fails_no_request_and_loses_no_object() {
         }
         more(&running, 50).await?;
         let sent = stop(running).await?;
-        println!("{sent} requests while Weft was upgraded, and none failed");
+        println!("{sent} requests and {shifts} writes of a controller while Weft was upgraded, and none failed");
         println!("{} objects ({before}) as before, read {read} times in all versions", before.count());
         Ok(())
     });

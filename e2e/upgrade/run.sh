@@ -9,6 +9,10 @@ if [[ ${WEFT_CLUSTER:-local} != local ]]; then
   exit 1
 fi
 before=$("$here/build.sh")
+if [[ -z ${FROM:-} ]] && ! diff -r "$before/config/crds" "$here/crds"; then
+  echo "e2e/upgrade/crds has other definitions than the revision in e2e/upgrade/from: copy its config/crds there" >&2
+  exit 1
+fi
 test=(--workspace --features e2e/cluster --test upgrade)
 cargo build "${test[@]}"   # all the building first, lest the cluster is without Weft meanwhile
 
