@@ -100,8 +100,8 @@ impl Inventory {
     fn differences(&self, now: &Self) -> Vec<String> {
         let gone = self.0.iter().filter_map(|(key, was)| match now.0.get(key) {
             None => Some(format!("{} {} is gone", key.0, key.1)),
-            // Compared as text: what is equal otherwise need not be the same number.
-            Some(is) if is.to_string() != was.to_string() => Some(format!("{} {} was {was} and is {is}", key.0, key.1)),
+            // 1 and 1.0 differ here, too.
+            Some(is) if is != was => Some(format!("{} {} was {was} and is {is}", key.0, key.1)),
             Some(_) => None,
         });
         let new = now.0.keys().filter(|key| !self.0.contains_key(*key));
