@@ -82,6 +82,10 @@ test-e2e: both install apps ## end-to-end tests on the cluster; T=name runs thos
 soak: install apps ## mixed traffic while pods and splits come and go, 20 minutes or MINUTES=n: nothing grows, no request fails
 	@KUBECONFIG=$(KUBECONFIG) cargo test --workspace --features e2e/cluster --test soak -- --nocapture
 
+.PHONY: test-upgrade
+test-upgrade: both apps ## upgrade an older Weft, FROM=revision, to this checkout under load: no request fails, nothing is lost
+	@KUBECONFIG=$(KUBECONFIG) e2e/upgrade/run.sh
+
 .PHONY: test-node
 test-node: cluster ## prove what Weft relies on in the local cluster; NODES=2 includes what only two nodes show
 	@e2e/node/prove.sh

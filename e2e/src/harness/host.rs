@@ -40,12 +40,12 @@ pub async fn weft(arguments: &[&str], input: &str) -> Result<Output> {
     run(&mut command, input, LIMIT).await.with_context(|| format!("{} {}", program.display(), arguments.join(" ")))
 }
 
-/// Runs a script of `config/`.
+/// Runs a script of this checkout, named by its path in it.
 ///
 /// # Errors
 /// When it cannot be run, or does not end within `limit`. That it fails is in the result.
 pub async fn script(name: &str, arguments: &[&str], limit: Duration) -> Result<Output> {
-    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config").join(name);
+    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(name);
     let mut command = command(program.as_os_str());
     command.env("KUBECTL", kubectl_program()).env("BINARIES", binaries()?).args(arguments);
     run(&mut command, "", limit).await.with_context(|| format!("{name} {}", arguments.join(" ")))

@@ -244,12 +244,12 @@ async fn forbidden_is_said(ns: &TestNamespace) -> Result<()> {
 
 async fn removed_with_its_kinds(ns: &TestNamespace, new: &Splits<'_>) -> Result<()> {
     // Removed without the kinds, the operator is gone while objects of an old version are stored.
-    let uninstalled = script("uninstall.sh", &[], Duration::from_secs(120)).await?;
+    let uninstalled = script("config/uninstall.sh", &[], Duration::from_secs(120)).await?;
     ensure!(uninstalled.code == 0, "{uninstalled:?}");
     ensure!(uninstalled.stderr.contains("trafficsplits.split.smi-spec.io"), "no word of old objects: {uninstalled:?}");
     ensure!(new.get("old").await?.status.is_server_error(), "it is not stored in an old version in {}", ns.name);
     new.get("older").await?.json::<Value>()?;
-    let removed = script("uninstall.sh", &["--crds"], Duration::from_secs(120)).await?;
+    let removed = script("config/uninstall.sh", &["--crds"], Duration::from_secs(120)).await?;
     ensure!(removed.code == 0, "{removed:?}");
     Ok(())
 }
@@ -266,7 +266,7 @@ fn gone_for_good_it_does_not_keep_weft_and_its_kinds_from_being_removed() {
         let new = Splits { namespace: ns, version: "v1alpha4" };
         let removed = removed_with_its_kinds(ns, &new).await;
         // Other tests need it, whatever became of this one.
-        let installed = script("install.sh", &[], Duration::from_secs(240)).await?;
+        let installed = script("config/install.sh", &[], Duration::from_secs(240)).await?;
         ensure!(installed.code == 0, "{installed:?}");
         removed?;
         let listed = new.namespace.cluster.get(&new.path("")).await?.json::<Value>()?;
