@@ -7,6 +7,7 @@
 mod http_route_group;
 mod identity_binding;
 mod object;
+mod port_route;
 mod router;
 mod traffic_split;
 mod traffic_target;

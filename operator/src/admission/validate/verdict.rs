@@ -1,10 +1,16 @@
 //! What is said about an object. Every message begins with the field and ends with what to do.
 
-use smi_crds::{access::v1alpha4::UnreadablePort, specs::v1alpha4::MatchesError};
+use std::num::NonZeroU16;
+
+use smi_crds::{
+    access::v1alpha4::UnreadablePort,
+    specs::v1alpha4::{HeaderProblem, MatchesError},
+};
 use thiserror::Error;
 use weft_policy::{http::InvalidMatch, root::InvalidName};
 
 use super::identity_binding::InvalidSpiffeId;
+use crate::compile::{Share, object_name::InvalidObjectName};
 
 /// Everything that is wrong with an object, in the order of its fields.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -79,6 +85,28 @@ pub enum Refusal {
         /// What is wrong with it.
         #[source]
         problem: InvalidMatch,
+    },
+    /// The headers of a match hardly mean what they should.
+    #[error("{path}[{index}]: match {name:?}: {problem}")]
+    Headers {
+        /// The list it stands in.
+        path: &'static str,
+        /// Where it stands in it.
+        index: usize,
+        /// Name of the match.
+        name: String,
+        /// What is wrong with them.
+        #[source]
+        problem: HeaderProblem,
+    },
+    /// A name that no object can have.
+    #[error("{path}: {problem}")]
+    ObjectName {
+        /// The field.
+        path: String,
+        /// What is wrong with it.
+        #[source]
+        problem: InvalidObjectName,
     },
     /// A group has matches in two places, or in none.
     #[error(transparent)]
@@ -193,14 +221,14 @@ pub enum Warning {
         service: String,
     },
     /// A backend does not exist (yet).
-    #[error(
-        "spec.backends[{index}].service: there is no Service {service} in this namespace; until there is, the others share its traffic"
-    )]
+    #[error("spec.backends[{index}].service: there is no Service {service} in this namespace; until there is, {share}")]
     NoBackend {
         /// Which one, from 0.
         index: usize,
         /// As written.
         service: String,
+        /// What becomes of its share.
+        share: Share,
     },
     /// A backend is the root.
     #[error(
@@ -292,6 +320,18 @@ pub enum Warning {
         index: usize,
         /// Kind of the route.
         kind: &'static str,
+    },
+    /// A route names a port twice.
+    #[error(
+        "spec.matches.ports[{index}]: port {port} is spec.matches.ports[{first}] already and counts once; remove one of them"
+    )]
+    PortTwice {
+        /// The later one.
+        index: usize,
+        /// The earlier one.
+        first: usize,
+        /// The port.
+        port: NonZeroU16,
     },
     /// A selector without requirements.
     #[error("spec.schemes.podLabelSelector: it is empty, so every pod of this namespace belongs to the binding")]
