@@ -124,10 +124,10 @@ pub(crate) fn port(_: &mut SchemaGenerator) -> Schema {
         "minimum": 1,
         "maximum": 65535,
         // Longer than any port, so that a port's name or a range is told by the rule. It bounds the rule's cost.
-        "maxLength": 63,
+        "maxLength": 32,
         "x-kubernetes-validations": [{
             // Leading zeros would make two spellings of one port.
-            "rule": "type(self) == int || self.matches('^([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])$')",
+            "rule": "type(self) == int || (self.matches('^[1-9][0-9]{0,4}$') && int(self) <= 65535)",
             "message": "not a port: write one number from 1 to 65535, without leading zeros; names and ranges of ports are not known here"
         }]
     })
@@ -196,7 +196,7 @@ pub(crate) fn spiffe_identities(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "array",
         "nullable": true,
-        "maxItems": 1024,
+        "maxItems": 512,
         "x-kubernetes-list-type": "atomic",
         "items": {
             "type": "string",
