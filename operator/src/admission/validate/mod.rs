@@ -12,10 +12,12 @@ mod router;
 mod traffic_split;
 mod traffic_target;
 mod verdict;
+mod warning;
 
 #[cfg(test)]
 mod tests;
 
 pub use object::{Kind, judge};
 pub use router::router;
-pub use verdict::{Refusal, Verdict, Warning};
+pub use verdict::{Refusal, Verdict};
+pub use warning::Warning;
