@@ -1,7 +1,13 @@
 //! Parts of the OpenAPI schemas that types cannot say, written for the structural subset that the API server takes.
 
+mod access;
+
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde_json::json;
+
+pub(crate) use access::{
+    destination_without_binding, destination_without_port, destination_without_port_and_binding, rules_without_udp,
+    sources_without_binding,
+};
 
 /// `metav1.Condition` as a list with one entry for each type.
 pub(crate) fn conditions(_: &mut SchemaGenerator) -> Schema {
@@ -104,10 +110,17 @@ pub(crate) fn pod_label_selector(_: &mut SchemaGenerator) -> Schema {
 }
 
 /// Ports from 1 to 65535, or null. An absent list differs from an empty one only on the wire.
+// There are no more ports than that; without a bound the API server refuses the rule of each as too costly.
 pub(crate) fn ports(generator: &mut SchemaGenerator) -> Schema {
     let mut port = port(generator);
     port.insert("description".to_owned(), "A port, from 1 to 65535.".into());
-    json_schema!({ "type": "array", "nullable": true, "x-kubernetes-list-type": "atomic", "items": port })
+    json_schema!({
+        "type": "array",
+        "nullable": true,
+        "maxItems": 65535,
+        "x-kubernetes-list-type": "atomic",
+        "items": port
+    })
 }
 
 /// A port from 1 to 65535, as a number or as the same number in a string.
@@ -116,8 +129,13 @@ pub(crate) fn port(_: &mut SchemaGenerator) -> Schema {
         "x-kubernetes-int-or-string": true,
         "minimum": 1,
         "maximum": 65535,
-        // Leading zeros would make two spellings of one port.
-        "pattern": "^([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])$"
+        // Longer than any port, so that a port's name or a range is told by the rule. It bounds the rule's cost.
+        "maxLength": 32,
+        "x-kubernetes-validations": [{
+            // Leading zeros would make two spellings of one port.
+            "rule": "type(self) == int || (self.matches('^[1-9][0-9]{0,4}$') && int(self) <= 65535)",
+            "message": "not a port: write one number from 1 to 65535, without leading zeros; names and ranges of ports are not known here"
+        }]
     })
 }
 
@@ -128,7 +146,10 @@ pub(crate) fn quantity(_: &mut SchemaGenerator) -> Schema {
         "minimum": 0,
         "maximum": 4_294_967_295u32,
         "maxLength": 32,
-        "pattern": r"^\+?([0-9]+(\.[0-9]*)?|\.[0-9]+)([numkMGTPE]|[KMGTPE]i|[eE][-+]?[0-9]{1,2})?$"
+        "x-kubernetes-validations": [{
+            "rule": r"type(self) == int || self.matches('^\\+?([0-9]+(\\.[0-9]*)?|\\.[0-9]+)([numkMGTPE]|[KMGTPE]i|[eE][-+]?[0-9]{1,2})?$')",
+            "message": "not a weight: write a whole number such as 10, or a quantity such as 500m or \"0.5\", not below 0; only the ratio of the weights counts"
+        }]
     })
 }
 
@@ -137,15 +158,24 @@ pub(crate) fn quantity(_: &mut SchemaGenerator) -> Schema {
 pub(crate) fn root_service(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "string",
-        "minLength": 1,
         "maxLength": 253,
-        "pattern": r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.svc(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*)?)?\.?$"
+        "x-kubernetes-validations": [{
+            "rule": r"self.matches('^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\\.svc(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*)?)?\\.?$')",
+            "message": "not the name of a Service: write SERVICE, SERVICE.NAMESPACE, SERVICE.NAMESPACE.svc or SERVICE.NAMESPACE.svc.CLUSTER-DOMAIN, without scheme and port; SERVICE and NAMESPACE are RFC 1123 labels: at most 63 lower-case letters, digits and dashes, with a letter or digit at both ends"
+        }]
     })
 }
 
 /// The name of a backend service.
 pub(crate) fn backend_service(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "type": "string", "minLength": 1, "maxLength": 63, "pattern": "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$" })
+    json_schema!({
+        "type": "string",
+        "maxLength": 63,
+        "x-kubernetes-validations": [{
+            "rule": "self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",
+            "message": "not the name of a Service: write the name alone, without namespace and port; it is an RFC 1123 label: at most 63 lower-case letters, digits and dashes, with a letter or digit at both ends"
+        }]
+    })
 }
 
 /// From 1 to 128 backends, each service at most once.
@@ -162,6 +192,52 @@ pub(crate) fn backends<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema
             "message": "more than one backend names the same service: keep one, with the sum of the weights"
         }],
         "items": generator.subschema_for::<T>()
+    })
+}
+
+/// SPIFFE IDs with or without their scheme.
+// 2048 bytes is the longest that the SPIFFE ID standard lets anyone depend on. Without a bound the API server refuses the rule
+// as too costly.
+pub(crate) fn spiffe_identities(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "nullable": true,
+        "maxItems": 512,
+        "x-kubernetes-list-type": "atomic",
+        "items": {
+            "type": "string",
+            "maxLength": 2048,
+            "x-kubernetes-validations": [{
+                "rule": "self.matches('^(spiffe://)?[a-z0-9._-]+(/[A-Za-z0-9._-]+)*$')",
+                "message": "not a SPIFFE ID: write TRUST-DOMAIN/PATH, with or without spiffe:// before it, as in cluster.local/ns/shop/sa/web; the trust domain has lower-case letters, digits, dots, dashes and underscores, the path capitals and slashes as well"
+            }]
+        }
+    })
+}
+
+/// The API group of a split's matches, or null.
+pub(crate) fn api_group_of_matches(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string",
+        "nullable": true,
+        "maxLength": 253,
+        "x-kubernetes-validations": [{
+            "rule": "self == '' || self == 'specs.smi-spec.io'",
+            "message": "an HTTPRouteGroup is of specs.smi-spec.io: write that, or leave apiGroup out"
+        }]
+    })
+}
+
+/// The API group of a subject, or null.
+pub(crate) fn api_group_of_subjects(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string",
+        "nullable": true,
+        "maxLength": 253,
+        "x-kubernetes-validations": [{
+            "rule": "self == '' || self == 'access.smi-spec.io' || self == 'rbac.authorization.k8s.io'",
+            "message": "no kind of subject is of this group: write access.smi-spec.io for an IdentityBinding, rbac.authorization.k8s.io for a Group, or leave group out"
+        }]
     })
 }
 
@@ -183,28 +259,6 @@ pub(crate) fn only_object<T: JsonSchema>(generator: &mut SchemaGenerator) -> Sch
 /// An object that has no fields in this version. What is in it nevertheless is kept for the conversion to refuse.
 pub(crate) fn empty_object(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "object", "x-kubernetes-preserve-unknown-fields": true })
-}
-
-/// A destination of the versions that have no port. The API server would drop the port and so allow every port, so the
-/// field is there to be refused.
-pub(crate) fn destination_without_port<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
-    let mut schema = generator.subschema_for::<T>();
-    let mut port = port(generator);
-    port.insert(
-        "description".to_owned(),
-        "Not part of this version, so it is refused; name a TCPRoute with that port in spec.rules.".into(),
-    );
-    if let Some(fields) = schema.get_mut("properties").and_then(|fields| fields.as_object_mut()) {
-        fields.insert("port".to_owned(), port.to_value());
-    }
-    schema.insert(
-        "x-kubernetes-validations".to_owned(),
-        json!([{
-            "rule": "!has(self.port)",
-            "message": "this version has no destination.port: name a TCPRoute in spec.rules whose spec.matches.ports has the port"
-        }]),
-    );
-    schema
 }
 
 /// Header filters in either shape. A schema without a type keeps any value, so the shape is checked by who reads it.

@@ -5,7 +5,10 @@ use std::collections::BTreeSet;
 use thiserror::Error;
 use weft_policy::identity::SpiffeId;
 
-use super::Mesh;
+use super::{
+    Mesh,
+    object_name::{self, InvalidObjectName},
+};
 use crate::model::{IdentityBinding, ObjectRef, Pod, PodRef, Requirement, Selector, Snapshot};
 
 /// What a SPIFFE ID may be written without.
@@ -70,6 +73,9 @@ pub enum Finding {
         /// Its name.
         account: String,
     },
+    /// No service account can have the name.
+    #[error("spec.schemes.serviceAccount: {0}")]
+    InvalidName(#[source] InvalidObjectName),
     /// Nobody runs as the service account, which therefore may or may not exist.
     #[error("spec.schemes.serviceAccount: no pod of namespace {namespace} runs as service account {account} now")]
     NoPods {
@@ -91,6 +97,7 @@ impl Finding {
             Self::OtherTrustDomain { .. } => "OtherTrustDomain",
             Self::UnknownIdentity { .. } => "UnknownIdentity",
             Self::SharedAccount { .. } => "SharedServiceAccount",
+            Self::InvalidName(_) => "InvalidName",
             Self::NoPods { .. } => "NoPods",
         }
     }
@@ -104,7 +111,13 @@ impl Finding {
     /// The binding names an identity that nobody can have.
     #[must_use]
     pub fn is_unresolved(&self) -> bool {
-        matches!(self, Self::OtherNamespace { .. } | Self::OtherTrustDomain { .. } | Self::UnknownIdentity { .. })
+        matches!(
+            self,
+            Self::OtherNamespace { .. }
+                | Self::OtherTrustDomain { .. }
+                | Self::UnknownIdentity { .. }
+                | Self::InvalidName(_)
+        )
     }
 }
 
@@ -145,7 +158,9 @@ pub fn judge(snapshot: &Snapshot, mesh: &Mesh, name: &ObjectRef, binding: &Ident
         }
     }
     if let Some(account) = &binding.service_account {
-        if !pods().any(|pod| pod.service_account == *account) {
+        if let Err(problem) = object_name::check("ServiceAccount", account) {
+            findings.push(Finding::InvalidName(problem));
+        } else if !pods().any(|pod| pod.service_account == *account) {
             findings.push(Finding::NoPods { account: account.clone(), namespace: name.namespace.clone() });
         }
         accounts.insert(account.clone());

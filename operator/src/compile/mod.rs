@@ -4,6 +4,7 @@
 
 mod endpoint;
 pub mod identity_binding;
+pub mod object_name;
 mod route;
 mod service;
 mod split;
@@ -16,7 +17,7 @@ use std::{net::SocketAddr, num::NonZeroU16};
 
 use weft_policy::{port::DEFAULT_OPAQUE, root};
 
-pub use split::{Finding, Judgement, judge};
+pub use split::{Finding, Judgement, Share, judge};
 
 use crate::model::{Destination, PodPort, PodRef, ServiceRef, Snapshot, Target};
 

@@ -12,7 +12,7 @@ use crate::model::{
     ServiceRef, SmiKind, Snapshot, Split, SplitBackend, SplitRef,
 };
 
-pub use finding::Finding;
+pub use finding::{Finding, Share};
 
 /// What there is to say about a `TrafficSplit`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -78,24 +78,42 @@ pub fn judge(snapshot: &Snapshot, mesh: &Mesh, name: &SplitRef) -> Judgement {
     }
     let mut findings = Vec::new();
     match service {
-        None => {
-            findings.push(Finding::RootNotFound { root: root.name.clone(), namespace: root.namespace.clone() });
-        }
-        Some(service) => {
-            let ipv6 = service.cluster_ips.first().is_some_and(|ip| ip.is_ipv6());
-            for backend in &split.backends {
-                let ports = service.ports.iter().map(|port| port.port);
-                findings.extend(ports.filter_map(|port| reach(snapshot, mesh, &root, backend, port, ipv6).err()));
-            }
-            // A missing Service is missing for every port.
-            findings.dedup();
-        }
+        None => findings.push(Finding::RootNotFound { root: root.name.clone(), namespace: root.namespace.clone() }),
+        Some(service) => findings.extend(of_backends(snapshot, mesh, &root, service, split)),
     }
     if split.backends.iter().all(|backend| backend.weight == 0) {
         findings.push(Finding::ZeroWeight { root: root.name.clone() });
     }
     findings.extend(split.matches.iter().filter_map(|group| routes(snapshot, name, group).err()));
     Judgement { root: Some(root), applied: Some(applied(snapshot, name, split)), findings }
+}
+
+/// What is wrong with the backends, in their order, each with what becomes of its share.
+fn of_backends(snapshot: &Snapshot, mesh: &Mesh, root: &ServiceRef, service: &Service, split: &Split) -> Vec<Finding> {
+    let ipv6 = service.cluster_ips.first().is_some_and(|ip| ip.is_ipv6());
+    let reached = |backend: &SplitBackend| -> Vec<Result<u64, Finding>> {
+        let ports = service.ports.iter();
+        ports.map(|port| reach(snapshot, mesh, root, backend, port.port, ipv6).map(|able| able.weight)).collect()
+    };
+    let reached: Vec<_> = split.backends.iter().map(reached).collect();
+    let is_served = |at: usize| reached.iter().any(|ports| ports[at].as_ref().is_ok_and(|weight| *weight > 0));
+    let served: Vec<bool> = (0..service.ports.len()).map(is_served).collect();
+    let mut findings = Vec::new();
+    for (backend, ports) in split.backends.iter().zip(reached) {
+        for (finding, here) in ports.into_iter().zip(&served).filter_map(|(port, here)| Some((port.err()?, *here))) {
+            let is_of_port = finding.backend().is_some_and(|(_, port)| port.is_some());
+            let has_others = if is_of_port { here } else { served.contains(&true) };
+            let share = match (backend.weight, has_others) {
+                (0, _) => Share::Zero,
+                (_, true) => Share::OfOthers,
+                (_, false) => Share::OfNobody,
+            };
+            findings.push(finding.with_share(share));
+        }
+    }
+    // A missing Service is missing for every port.
+    findings.dedup();
+    findings
 }
 
 /// What identifies the split as it is now.
@@ -177,7 +195,8 @@ pub(super) fn backends(
     (!unable.is_empty()).then_some(unable)
 }
 
-/// A backend with its endpoints for `port` of the root, or why it gets no traffic. One of weight 0 needs no endpoints.
+/// A backend with its endpoints for `port` of the root, or why it gets no traffic. One of weight 0 needs no endpoints. What becomes
+/// of its share is not known here.
 fn reach(
     snapshot: &Snapshot,
     mesh: &Mesh,
@@ -186,23 +205,26 @@ fn reach(
     port: NonZeroU16,
     ipv6: bool,
 ) -> Result<Backend, Finding> {
+    let share = if backend.weight == 0 { Share::Zero } else { Share::OfOthers };
     let name = root::parse(&backend.service, &root.namespace, &mesh.cluster_domain).map_err(Finding::InvalidBackend)?;
     let name = ServiceRef { namespace: root.namespace.clone(), name };
-    let service: &Service = snapshot
-        .services
-        .get(&name)
-        .ok_or_else(|| Finding::BackendNotFound { backend: name.name.clone(), namespace: root.namespace.clone() })?;
+    let service: &Service = snapshot.services.get(&name).ok_or_else(|| Finding::BackendNotFound {
+        backend: name.name.clone(),
+        namespace: root.namespace.clone(),
+        share,
+    })?;
     if service.external {
-        return Err(Finding::ExternalBackend { backend: name.name });
+        return Err(Finding::ExternalBackend { backend: name.name, share });
     }
     let own = service.ports.iter().find(|own| own.port == port).ok_or_else(|| Finding::PortNotFound {
         backend: name.name.clone(),
         port,
         root: root.name.clone(),
+        share,
     })?;
     let endpoints = endpoint::of_port(snapshot, mesh, &name, &own.name, ipv6);
     if endpoints.is_empty() && backend.weight > 0 {
-        return Err(Finding::NoReadyEndpoints { backend: name.name, port });
+        return Err(Finding::NoReadyEndpoints { backend: name.name, port, share });
     }
     Ok(Backend { service: name, weight: backend.weight, endpoints })
 }

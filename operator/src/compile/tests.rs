@@ -156,6 +156,8 @@ fn splits_by_weight() {
                 share its traffic";
     let idle = "NoReadyEndpoints: spec.backends: backend service web-idle has no ready endpoints for port 80; the others \
                 share its traffic";
+    let last = "NoReadyEndpoints: spec.backends: backend service web-idle has no ready endpoints for port 80; no backend is \
+                left and requests get 503";
     let zero = "ZeroWeight: all weights are 0, so root service web serves by its own endpoints";
     for (name, root, split, backends, findings) in [
         ("both", "web", &[("web-v1", 90), ("web-v2", 10)][..], &[V1, "web-v2 10 [10.1.0.2:8080]"][..], &[][..]),
@@ -167,7 +169,7 @@ fn splits_by_weight() {
         ("idle at zero is normal", "web", &[("web-v1", 90), ("web-idle", 0)], &[V1], &[]),
         ("all zero", "web", &[("web-v1", 0), ("web-v2", 0)], &[OWN], &[zero]),
         ("the root itself", "web", &[("web-v1", 90), ("web", 10)], &[V1, "web 10 [10.1.0.1:8080 10.1.0.2:8080]"], &[]),
-        ("none can serve", "web", &[("web-v2", 0), ("web-idle", 10)], &["web-idle 10 []"], &[idle]),
+        ("none can serve", "web", &[("web-v2", 0), ("web-idle", 10)], &["web-idle 10 []"], &[last]),
     ] {
         let world = world().split("s", 1, root, split);
         let (applied, got) = world.backends("10.0.0.1:80");
@@ -175,6 +177,22 @@ fn splits_by_weight() {
         assert_eq!(got, backends, "{name}");
         assert_eq!(world.findings("s"), findings, "{name}");
     }
+}
+
+#[test]
+fn what_becomes_of_a_share_is_told_by_port() {
+    let world = world()
+        .service("pair", Some("10.0.0.9"), &[80, 81], &["10.1.0.1"])
+        .service("half", Some("10.0.0.10"), &[80], &["10.1.0.1"])
+        .split("s", 1, "pair", &[("half", 1), ("gone", 1)]);
+    assert_eq!(
+        world.findings("s"),
+        [
+            "PortNotFound: spec.backends: backend service half has no port 81 of its root service pair; no backend is left and \
+             requests get 503",
+            "BackendNotFound: spec.backends: backend service gone does not exist in namespace shop; the others share its traffic",
+        ]
+    );
 }
 
 #[test]

@@ -4,7 +4,11 @@ use std::collections::HashSet;
 
 use thiserror::Error;
 
-use super::{identity_binding, route};
+use super::{
+    identity_binding,
+    object_name::{self, InvalidObjectName},
+    route,
+};
 use crate::model::{ObjectRef, Rule, SmiKind, Snapshot, Subject, SubjectKind, TrafficTarget};
 
 /// What Kubernetes puts service accounts into. Source: `k8s.io/apiserver`, `serviceaccount` and `user` packages.
@@ -44,6 +48,15 @@ pub enum Finding {
         kind: &'static str,
         /// As written.
         found: String,
+    },
+    /// No object can have the name.
+    #[error("{field}: {problem}")]
+    InvalidName {
+        /// Of the subject, and in it.
+        field: String,
+        /// What is wrong with it.
+        #[source]
+        problem: InvalidObjectName,
     },
     /// There are no rules.
     #[error("spec.rules is empty, so the target grants nothing; name an HTTPRouteGroup, TCPRoute or UDPRoute")]
@@ -129,6 +142,7 @@ impl Finding {
             Self::OtherNamespace { .. } => "OtherNamespace",
             Self::GroupAsDestination { .. } => "InvalidDestination",
             Self::OtherApiGroup { .. } => "InvalidSubject",
+            Self::InvalidName { .. } => "InvalidName",
             Self::NoRules => "NoRules",
             Self::NoSources => "NoSources",
             Self::UnknownGroup { .. } => "UnknownGroup",
@@ -145,7 +159,7 @@ impl Finding {
     pub fn rejects(&self) -> bool {
         match self {
             Self::OtherNamespace { .. } | Self::GroupAsDestination { .. } => true,
-            Self::OtherApiGroup { field, .. } => field == DESTINATION,
+            Self::OtherApiGroup { field, .. } | Self::InvalidName { field, .. } => field.starts_with(DESTINATION),
             _ => false,
         }
     }
@@ -207,11 +221,19 @@ fn subject(snapshot: &Snapshot, own: &str, field: String, subject: &Subject) -> 
         return Err(Finding::OtherApiGroup { field, kind, found: found.to_owned() });
     }
     let name = &subject.name;
+    if subject.kind != SubjectKind::Group {
+        let invalid = |part: &str, problem| Finding::InvalidName { field: format!("{field}.{part}"), problem };
+        object_name::check(kind, name).map_err(|problem| invalid("name", problem))?;
+        if let Some(namespace) = namespace(subject) {
+            object_name::check_namespace(namespace).map_err(|problem| invalid("namespace", problem))?;
+        }
+    }
     match subject.kind {
         // Whether it exists only its pods could tell, and none is a normal number of pods.
         SubjectKind::ServiceAccount => Ok(()),
         SubjectKind::Group => {
-            let of_namespace = name.strip_prefix(ACCOUNTS_OF).is_some_and(|namespace| !namespace.is_empty());
+            let of_namespace =
+                name.strip_prefix(ACCOUNTS_OF).is_some_and(|namespace| object_name::check_namespace(namespace).is_ok());
             let is_known = of_namespace || [EVERYBODY, EVERY_ACCOUNT].contains(&name.as_str());
             if is_known { Ok(()) } else { Err(Finding::UnknownGroup { field, name: name.clone() }) }
         }

@@ -7,7 +7,7 @@ use super::{
     Concern,
     smi::{SmiObject, identity},
 };
-use crate::model::{GroupRef, ObjectRef, RouteGroup, SmiKind, Snapshot, Unreadable};
+use crate::model::{GroupRef, GroupRemark, ObjectRef, RouteGroup, SmiKind, Snapshot, Unreadable};
 
 impl SmiObject for HttpRouteGroup {
     const KIND: SmiKind = SmiKind::HttpRouteGroup;
@@ -19,8 +19,8 @@ impl SmiObject for HttpRouteGroup {
 
     fn put(&self, snapshot: &mut Snapshot, name: &ObjectRef) -> bool {
         let (uid, generation) = identity(self);
-        let matches = match self.matches() {
-            Ok(matches) => matches.iter().map(conditions).collect(),
+        let (matches, remarks) = match self.matches() {
+            Ok(matches) => (matches.iter().map(conditions).collect(), matches.iter().flat_map(remarks).collect()),
             Err(error) => {
                 let field = "spec.matches".to_owned();
                 let unreadable = Unreadable { uid, generation, field, error: error.to_string() };
@@ -28,7 +28,7 @@ impl SmiObject for HttpRouteGroup {
                 return snapshot.unreadable.insert(name.clone(), unreadable.clone()) != Some(unreadable);
             }
         };
-        let (name, group) = (group_ref(name), RouteGroup::new(uid, generation, matches));
+        let (name, group) = (group_ref(name), RouteGroup::new(uid, generation, matches).with_remarks(remarks));
         if snapshot.route_groups.get(&name) == Some(&group) {
             return false;
         }
@@ -57,6 +57,11 @@ fn conditions(written: &HttpMatch) -> Conditions {
         methods: written.methods.iter().flatten().map(|method| method.as_str().to_owned()).collect(),
         headers: headers.map(|(name, regex)| (name.to_owned(), regex.to_owned())).collect(),
     }
+}
+
+fn remarks(written: &HttpMatch) -> Vec<GroupRemark> {
+    let problems = written.headers.iter().flat_map(|headers| headers.problems());
+    problems.map(|problem| GroupRemark { name: written.name.clone(), problem }).collect()
 }
 
 #[cfg(test)]
@@ -108,6 +113,13 @@ mod tests {
             named("none"),
         ];
         assert_eq!(snapshot.route_groups[&group_ref(&key)].matches(), Ok(&want[..]));
+
+        let doubtful =
+            object(serde_json::json!({"matches": [{"name": "odd", "headers": {"cookie": "x", "Cookie": "y"}}]}));
+        assert!(HttpRouteGroups::apply(&mut snapshot, &key, &doubtful));
+        let group = &snapshot.route_groups[&group_ref(&key)];
+        let want = [Conditions { headers: vec![pair("Cookie", "y"), pair("cookie", "x")], ..named("odd") }];
+        assert_eq!((group.matches(), group.remarks().len()), (Ok(&want[..]), 1), "both must match, as before");
 
         let bad = object(serde_json::json!({"matches": [{"pathRegex": "/a"}]}));
         assert!(HttpRouteGroups::apply(&mut snapshot, &key, &bad));

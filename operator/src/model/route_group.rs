@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use smi_crds::specs::v1alpha4::HeaderProblem;
 use thiserror::Error;
 use weft_policy::http::{Conditions, InvalidMatch, Match};
 
@@ -18,6 +19,20 @@ pub struct RouteGroup {
     matches: Vec<Conditions>,
     /// What is wrong with them, found out once: patterns are costly to compile.
     problems: Vec<GroupProblem>,
+    /// What is to be said although it is accepted.
+    remarks: Vec<GroupRemark>,
+}
+
+/// What is wrong with the headers of a match that was stored before such were refused. It is compared with requests as before:
+/// every filter must match, so that nothing is matched that was not.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("match {name:?}: {problem}")]
+pub struct GroupRemark {
+    /// Name of the match.
+    pub name: String,
+    /// What is wrong.
+    #[source]
+    pub problem: HeaderProblem,
 }
 
 /// Why a group is not accepted.
@@ -44,7 +59,20 @@ impl RouteGroup {
         };
         let mut problems: Vec<GroupProblem> = matches.iter().filter_map(duplicate).collect();
         problems.extend(matches.iter().filter_map(|conditions| Match::new(conditions).err().map(GroupProblem::from)));
-        Self { uid, generation, matches, problems }
+        Self { uid, generation, matches, problems, remarks: Vec::new() }
+    }
+
+    /// The same with what is to be said although it is accepted.
+    #[must_use]
+    pub fn with_remarks(mut self, remarks: Vec<GroupRemark>) -> Self {
+        self.remarks = remarks;
+        self
+    }
+
+    /// What its author should mend although it is accepted.
+    #[must_use]
+    pub fn remarks(&self) -> &[GroupRemark] {
+        &self.remarks
     }
 
     /// What its author has to mend, duplicate names first; empty when it is accepted.

@@ -12,7 +12,8 @@ use crate::{
     compile::{self, Finding, Mesh, identity_binding, traffic_target},
     index::Index,
     model::{
-        AppliedSplit, GroupProblem, GroupRef, ObjectRef, ServiceRef, SmiKind, Snapshot, Split, SplitRef, Unreadable,
+        AppliedSplit, GroupProblem, GroupRef, GroupRemark, ObjectRef, ServiceRef, SmiKind, Snapshot, Split, SplitRef,
+        Unreadable,
     },
     publish::{Ledger, Progress},
 };
@@ -26,9 +27,9 @@ pub(super) fn judge(index: &Index, ledger: &Ledger, mesh: &Mesh, name: &ObjectRe
             let progress = ledger.progress(&in_force);
             Some(of_split(uid, generation, &findings, &progress))
         }
-        Seen::Group { uid, generation, in_force, problems } => {
+        Seen::Group { uid, generation, in_force, problems, remarks } => {
             let progress = (!in_force.is_empty()).then(|| ledger.progress(&in_force));
-            Some(of_group(uid, generation, &problems, progress.as_ref()))
+            Some(of_group(uid, generation, (&problems, &remarks), progress.as_ref()))
         }
     }
 }
@@ -82,8 +83,19 @@ pub(super) fn users(snapshot: &Snapshot, root: &ServiceRef) -> Vec<ObjectRef> {
 /// What was seen of an object.
 enum Seen {
     Judged(Verdict),
-    Split { uid: String, generation: i64, in_force: Vec<(ServiceRef, AppliedSplit)>, findings: Vec<Finding> },
-    Group { uid: String, generation: i64, in_force: Vec<(ServiceRef, AppliedSplit)>, problems: Vec<GroupProblem> },
+    Split {
+        uid: String,
+        generation: i64,
+        in_force: Vec<(ServiceRef, AppliedSplit)>,
+        findings: Vec<Finding>,
+    },
+    Group {
+        uid: String,
+        generation: i64,
+        in_force: Vec<(ServiceRef, AppliedSplit)>,
+        problems: Vec<GroupProblem>,
+        remarks: Vec<GroupRemark>,
+    },
 }
 
 fn look(snapshot: &Snapshot, mesh: &Mesh, name: &ObjectRef) -> Option<Seen> {
@@ -123,6 +135,7 @@ fn look(snapshot: &Snapshot, mesh: &Mesh, name: &ObjectRef) -> Option<Seen> {
                 generation: known.generation,
                 in_force: in_force.collect(),
                 problems: known.problems().to_vec(),
+                remarks: known.remarks().to_vec(),
             });
         }
     };
@@ -135,10 +148,15 @@ fn of_split(uid: String, generation: i64, findings: &[Finding], progress: &Progr
     Verdict { uid, generation, judgements, notices: split::notices(findings), pending }
 }
 
-fn of_group(uid: String, generation: i64, problems: &[GroupProblem], progress: Option<&Progress>) -> Verdict {
-    let judgements = group::conditions(problems, progress, generation);
+fn of_group(
+    uid: String,
+    generation: i64,
+    (problems, remarks): (&[GroupProblem], &[GroupRemark]),
+    progress: Option<&Progress>,
+) -> Verdict {
+    let judgements = group::conditions(problems, remarks, progress, generation);
     let pending = judgements.iter().any(|judgement| judgement.reason == split::PENDING);
-    Verdict { uid, generation, judgements, notices: group::notices(problems), pending }
+    Verdict { uid, generation, judgements, notices: group::notices(problems, remarks), pending }
 }
 
 /// It is stored, so somebody relies on it.

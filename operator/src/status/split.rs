@@ -96,7 +96,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::model::PodRef;
+    use crate::{compile::Share, model::PodRef};
 
     fn progress(acknowledged: usize, proxies: usize) -> Progress {
         Progress { proxies, acknowledged, refused: BTreeSet::new() }
@@ -124,8 +124,11 @@ mod tests {
 
     #[test]
     fn names_every_backend_that_is_missing() {
-        let missing =
-            |backend: &str| Finding::BackendNotFound { backend: backend.to_owned(), namespace: "shop".to_owned() };
+        let missing = |backend: &str| Finding::BackendNotFound {
+            backend: backend.to_owned(),
+            namespace: "shop".to_owned(),
+            share: Share::OfOthers,
+        };
         let findings = [missing("a"), missing("b")];
         assert_eq!(
             summary(&findings, &progress(0, 1))[2..],

@@ -25,6 +25,10 @@ pub(super) fn judge(object: &HttpRouteGroup) -> Verdict {
         if let Some(first) = matches[..index].iter().position(|earlier| earlier.name == http_match.name) {
             verdict.refuse(Refusal::MatchTwice { path, index, first, name: http_match.name.clone() });
         }
+        let problems = http_match.headers.iter().flat_map(|headers| headers.problems());
+        for problem in problems {
+            verdict.refuse(Refusal::Headers { path, index, name: http_match.name.clone(), problem });
+        }
         let headers = http_match.headers.iter().flat_map(|headers| headers.iter());
         let conditions = Conditions {
             name: http_match.name.clone(),

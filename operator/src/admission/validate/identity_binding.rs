@@ -4,6 +4,7 @@ use smi_crds::access::v1alpha4::IdentityBinding;
 use thiserror::Error;
 
 use super::{Refusal, Verdict, Warning};
+use crate::compile::object_name;
 
 /// Longest SPIFFE ID in bytes that anybody has to take (SPIFFE-ID, section 2.3).
 const MAX_SPIFFE_ID: usize = 2048;
@@ -37,6 +38,10 @@ pub(super) fn judge(object: &IdentityBinding) -> Verdict {
     let identities = schemes.spiffe_identities.as_deref().unwrap_or_default();
     if schemes.pod_label_selector.is_none() && schemes.service_account.is_none() && identities.is_empty() {
         verdict.refuse(Refusal::NoIdentity);
+    }
+    let account = schemes.service_account.as_deref().map_or(Ok(()), |name| object_name::check("ServiceAccount", name));
+    if let Err(problem) = account {
+        verdict.refuse(Refusal::ObjectName { path: "spec.schemes.serviceAccount".to_owned(), problem });
     }
     for (index, identity) in identities.iter().enumerate() {
         if let Err(problem) = read(identity) {

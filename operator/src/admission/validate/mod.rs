@@ -7,14 +7,17 @@
 mod http_route_group;
 mod identity_binding;
 mod object;
+mod port_route;
 mod router;
 mod traffic_split;
 mod traffic_target;
 mod verdict;
+mod warning;
 
 #[cfg(test)]
 mod tests;
 
 pub use object::{Kind, judge};
 pub use router::router;
-pub use verdict::{Refusal, Verdict, Warning};
+pub use verdict::{Refusal, Verdict};
+pub use warning::Warning;

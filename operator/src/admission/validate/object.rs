@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use smi_crds::specs::v1alpha4::{HttpRouteGroupFields, TcpRoute, TcpRouteFields, UdpRoute, UdpRouteFields};
 
-use super::{Refusal, Verdict, http_route_group, identity_binding, traffic_split, traffic_target};
+use super::{Refusal, Verdict, http_route_group, identity_binding, port_route, traffic_split, traffic_target};
 use crate::{compile::Mesh, model::Snapshot};
 
 /// A kind that is judged.
@@ -50,9 +50,8 @@ pub fn judge(kind: Kind, object: &DynamicObject, namespace: &str, mesh: &Mesh, s
         Kind::TrafficTarget => read(object, |target| traffic_target::judge(target, namespace, snapshot)),
         Kind::IdentityBinding => read(object, identity_binding::judge),
         Kind::HttpRouteGroup => read_beside::<_, HttpRouteGroupFields>(object, http_route_group::judge),
-        // All that can be wrong with ports is that they cannot be read.
-        Kind::TcpRoute => read_beside::<TcpRoute, TcpRouteFields>(object, |_| Verdict::default()),
-        Kind::UdpRoute => read_beside::<UdpRoute, UdpRouteFields>(object, |_| Verdict::default()),
+        Kind::TcpRoute => read_beside::<TcpRoute, TcpRouteFields>(object, |route| port_route::judge(route.ports())),
+        Kind::UdpRoute => read_beside::<UdpRoute, UdpRouteFields>(object, |route| port_route::judge(route.ports())),
     }
 }
 

@@ -7,7 +7,7 @@ use weft_policy::root;
 
 use super::{Refusal, Verdict, Warning};
 use crate::{
-    compile::Mesh,
+    compile::{Mesh, Share, object_name},
     model::{GroupRef, ServiceRef, Snapshot, Split},
 };
 
@@ -33,6 +33,9 @@ pub(super) fn judge(object: &TrafficSplit, namespace: &str, mesh: &Mesh, snapsho
     }
     let groups = spec.matches.as_deref().unwrap_or_default();
     for (index, group) in groups.iter().enumerate() {
+        if let Err(problem) = object_name::check("HTTPRouteGroup", &group.name) {
+            verdict.refuse(Refusal::ObjectName { path: format!("spec.matches[{index}].name"), problem });
+        }
         if groups[..index].iter().any(|earlier| earlier.name == group.name) {
             verdict.refuse(Refusal::GroupTwice { index, group: group.name.clone() });
         }
@@ -68,10 +71,19 @@ fn warnings(
         Some(service) if service.external => warnings.push(Warning::ExternalRoot(root.to_owned())),
         Some(_) => {}
     }
+    let can_serve = |(name, index): (&String, &usize)| {
+        spec.backends[*index].weight > 0 && service(name).is_some_and(|service| !service.external)
+    };
+    let has_others = services.iter().any(can_serve);
+    let share = |index: usize| match (spec.backends[index].weight, has_others) {
+        (0, _) => Share::Zero,
+        (_, true) => Share::OfOthers,
+        (_, false) => Share::OfNobody,
+    };
     let mut backends: Vec<(usize, &String)> = services.iter().map(|(name, &index)| (index, name)).collect();
     backends.sort_unstable();
     warnings.extend(backends.into_iter().filter_map(|(index, name)| match service(name) {
-        None => Some(Warning::NoBackend { index, service: name.clone() }),
+        None => Some(Warning::NoBackend { index, service: name.clone(), share: share(index) }),
         Some(service) if service.external => Some(Warning::ExternalBackend { index, service: name.clone() }),
         Some(_) => None,
     }));

@@ -1,14 +1,18 @@
 //! `TrafficTarget`: whose pods it speaks for, and what its rules refer to.
 
-use smi_crds::access::v1alpha4::{RouteKind, Rule, TrafficTarget};
+use smi_crds::access::v1alpha4::{RouteKind, Rule, Subject, SubjectKind, TrafficTarget};
 
 use super::{Refusal, Verdict, Warning};
-use crate::model::{GroupRef, Snapshot};
+use crate::{
+    compile::object_name::{self, InvalidObjectName},
+    model::{GroupRef, Snapshot},
+};
 
 /// Judges a target of `namespace`. `snapshot` is `None` as long as the cluster has not been read.
 pub(super) fn judge(object: &TrafficTarget, namespace: &str, snapshot: Option<&Snapshot>) -> Verdict {
     let mut verdict = Verdict::default();
     let spec = &object.spec;
+    verdict.refusals.extend(names("spec.destination", &spec.destination));
     if let Some(found) = spec.destination.namespace.as_deref().filter(|found| !found.is_empty() && *found != namespace)
     {
         verdict.refuse(Refusal::OtherNamespace { found: found.to_owned(), own: namespace.to_owned() });
@@ -20,6 +24,9 @@ pub(super) fn judge(object: &TrafficTarget, namespace: &str, snapshot: Option<&S
     for (index, rule) in rules.iter().enumerate() {
         let kind = kind_of(rule.kind);
         let is_same = |earlier: &Rule| earlier.kind == rule.kind && earlier.name == rule.name;
+        if let Err(problem) = object_name::check(kind, &rule.name) {
+            verdict.refuse(Refusal::ObjectName { path: format!("spec.rules[{index}].name"), problem });
+        }
         if let Some(first) = rules[..index].iter().position(is_same) {
             verdict.refuse(Refusal::RuleTwice { index, first, kind, name: rule.name.clone() });
         }
@@ -38,6 +45,9 @@ pub(super) fn judge(object: &TrafficTarget, namespace: &str, snapshot: Option<&S
             }
         }
     }
+    for (index, source) in spec.sources.iter().flatten().enumerate() {
+        verdict.refusals.extend(names(&format!("spec.sources[{index}]"), source));
+    }
     if rules.is_empty() {
         verdict.warn(Warning::NoRules);
     }
@@ -45,6 +55,24 @@ pub(super) fn judge(object: &TrafficTarget, namespace: &str, snapshot: Option<&S
         verdict.warn(Warning::NoSources);
     }
     verdict
+}
+
+/// What is wrong with the names of a subject. Those of groups have other rules, and which there are is said by the status.
+fn names(path: &str, subject: &Subject) -> Vec<Refusal> {
+    let kind = match subject.kind() {
+        SubjectKind::ServiceAccount => "ServiceAccount",
+        SubjectKind::IdentityBinding => "IdentityBinding",
+        SubjectKind::Group => return Vec::new(),
+    };
+    let namespace = subject.namespace.as_deref().filter(|namespace| !namespace.is_empty());
+    let checks = [
+        ("name", object_name::check(kind, &subject.name)),
+        ("namespace", namespace.map_or(Ok(()), object_name::check_namespace)),
+    ];
+    let refusal = |(field, check): (&str, Result<(), InvalidObjectName>)| {
+        Some(Refusal::ObjectName { path: format!("{path}.{field}"), problem: check.err()? })
+    };
+    checks.into_iter().filter_map(refusal).collect()
 }
 
 /// What a rule names and its group has not, or not yet.

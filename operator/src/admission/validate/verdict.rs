@@ -1,10 +1,14 @@
-//! What is said about an object. Every message begins with the field and ends with what to do.
+//! What is said about an object, and why one is refused. Every message begins with the field and ends with what to do.
 
-use smi_crds::{access::v1alpha4::UnreadablePort, specs::v1alpha4::MatchesError};
+use smi_crds::{
+    access::v1alpha4::UnreadablePort,
+    specs::v1alpha4::{HeaderProblem, MatchesError},
+};
 use thiserror::Error;
 use weft_policy::{http::InvalidMatch, root::InvalidName};
 
-use super::identity_binding::InvalidSpiffeId;
+use super::{Warning, identity_binding::InvalidSpiffeId};
+use crate::compile::object_name::InvalidObjectName;
 
 /// Everything that is wrong with an object, in the order of its fields.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -79,6 +83,28 @@ pub enum Refusal {
         /// What is wrong with it.
         #[source]
         problem: InvalidMatch,
+    },
+    /// The headers of a match hardly mean what they should.
+    #[error("{path}[{index}]: match {name:?}: {problem}")]
+    Headers {
+        /// The list it stands in.
+        path: &'static str,
+        /// Where it stands in it.
+        index: usize,
+        /// Name of the match.
+        name: String,
+        /// What is wrong with them.
+        #[source]
+        problem: HeaderProblem,
+    },
+    /// A name that no object can have.
+    #[error("{path}: {problem}")]
+    ObjectName {
+        /// The field.
+        path: String,
+        /// What is wrong with it.
+        #[source]
+        problem: InvalidObjectName,
     },
     /// A group has matches in two places, or in none.
     #[error(transparent)]
@@ -171,129 +197,4 @@ pub enum Refusal {
         /// As written.
         operator: String,
     },
-}
-
-/// What the author of an object should know although it is taken. The API server cuts longer ones than 256 bytes.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum Warning {
-    /// The root does not exist (yet).
-    #[error("spec.service: there is no Service {0} in this namespace; the split acts once there is one")]
-    NoRoot(String),
-    /// The root is a name for something outside.
-    #[error("spec.service: Service {0} is an ExternalName, which cannot be split; name one with endpoints")]
-    ExternalRoot(String),
-    /// A backend is a name for something outside.
-    #[error(
-        "spec.backends[{index}].service: Service {service} is an ExternalName, which gets no share; name one with endpoints"
-    )]
-    ExternalBackend {
-        /// Which one, from 0.
-        index: usize,
-        /// The Service.
-        service: String,
-    },
-    /// A backend does not exist (yet).
-    #[error(
-        "spec.backends[{index}].service: there is no Service {service} in this namespace; until there is, the others share its traffic"
-    )]
-    NoBackend {
-        /// Which one, from 0.
-        index: usize,
-        /// As written.
-        service: String,
-    },
-    /// A backend is the root.
-    #[error(
-        "spec.backends[{index}].service: {service} is the root service itself; its share goes to its own endpoints"
-    )]
-    BackendIsRoot {
-        /// Which one, from 0.
-        index: usize,
-        /// What both are.
-        service: String,
-    },
-    /// A backend is the root of another split.
-    #[error(
-        "spec.backends[{index}].service: {service} is the root of TrafficSplit {split}; its share goes to its own endpoints and is not split again"
-    )]
-    BackendIsSplit {
-        /// Which one, from 0.
-        index: usize,
-        /// The Service.
-        service: String,
-        /// Whose root it is.
-        split: String,
-    },
-    /// Splits lead round in a circle.
-    #[error(
-        "spec.backends: the splits form a cycle: {0}; traffic does not go round, each share goes to the endpoints of its first backend"
-    )]
-    Cycle(String),
-    /// No weight is above zero.
-    #[error("spec.backends: all weights are 0, so root service {0} serves by its own endpoints")]
-    ZeroWeight(String),
-    /// Another split of the same root comes first.
-    #[error(
-        "spec.service: root service {root} is split by the older TrafficSplit {older}; this one is not applied while that exists"
-    )]
-    Conflict {
-        /// The root.
-        root: String,
-        /// Whose root it is already.
-        older: String,
-    },
-    /// A group that a split names does not exist (yet).
-    #[error(
-        "spec.matches[{index}]: there is no HTTPRouteGroup {group} in this namespace; until there is, it matches no request"
-    )]
-    NoGroup {
-        /// Which one, from 0.
-        index: usize,
-        /// As written.
-        group: String,
-    },
-    /// A group matches nothing.
-    #[error("spec.matches: there is no match in it, so no request is meant by it")]
-    NoMatches,
-    /// A TrafficTarget without rules.
-    #[error("spec.rules: there is none, so nothing is allowed by it")]
-    NoRules,
-    /// A TrafficTarget without sources.
-    #[error("spec.sources: there is none, so nobody is allowed by it")]
-    NoSources,
-    /// A group that a rule names does not exist (yet).
-    #[error(
-        "spec.rules[{index}]: there is no HTTPRouteGroup {name} in this namespace; until there is, the rule allows nothing"
-    )]
-    NoRoute {
-        /// Which one, from 0.
-        index: usize,
-        /// Name of the group.
-        name: String,
-    },
-    /// A match that a rule names is not in its group (yet).
-    #[error(
-        "spec.rules[{rule}].matches[{index}]: HTTPRouteGroup {group} has no match {name:?}; until it has, nothing is allowed by that name"
-    )]
-    NoSuchMatch {
-        /// Which rule, from 0.
-        rule: usize,
-        /// Which of its matches, from 0.
-        index: usize,
-        /// The group.
-        group: String,
-        /// As written.
-        name: String,
-    },
-    /// Matches of a kind that has no named matches.
-    #[error("spec.rules[{index}].matches: a {kind} has no named matches, so the names say nothing; remove them")]
-    MatchesOfPorts {
-        /// Which one, from 0.
-        index: usize,
-        /// Kind of the route.
-        kind: &'static str,
-    },
-    /// A selector without requirements.
-    #[error("spec.schemes.podLabelSelector: it is empty, so every pod of this namespace belongs to the binding")]
-    EveryPod,
 }

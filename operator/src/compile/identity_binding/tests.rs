@@ -60,6 +60,9 @@ fn names_pods_by_their_identities() {
     let account = |name: &str| IdentityBinding { service_account: Some(name.to_owned()), ..empty() };
     let ids = |ids: &[&str]| IdentityBinding { spiffe_ids: ids.iter().map(|id| (*id).to_owned()).collect(), ..empty() };
     let nobody = "NoPods: spec.schemes.serviceAccount: no pod of namespace shop runs as service account gone now";
+    let invalid = "InvalidName: spec.schemes.serviceAccount: no ServiceAccount can have the name \"My_Account\": it is an RFC 1123 \
+                   subdomain, so write at most 253 lower-case letters, digits, dashes and dots, with a letter or digit at both ends \
+                   of each part";
     let empty_schemes = "NamesNobody: spec.schemes is empty, so the binding names nobody; give it a serviceAccount, \
                          spiffeIdentities or a podLabelSelector";
     let other_namespace = "OtherNamespace: spec.schemes.spiffeIdentities: cluster.local/ns/other/sa/web is of namespace other, and \
@@ -74,6 +77,7 @@ fn names_pods_by_their_identities() {
     for (name, binding, pods, want) in [
         ("account", account("web"), 2, None),
         ("account of nobody", account("gone"), 0, Some(nobody)),
+        ("account that cannot be", account("My_Account"), 0, Some(invalid)),
         ("nothing", empty(), 0, Some(empty_schemes)),
         ("identity", ids(&["cluster.local/ns/shop/sa/web"]), 2, None),
         ("identity with its scheme", ids(&["spiffe://cluster.local/ns/shop/sa/web"]), 2, None),

@@ -1,11 +1,32 @@
 //! What the author of a `TrafficSplit` has to know about it.
 
-use std::num::NonZeroU16;
+use std::{fmt, num::NonZeroU16};
 
 use thiserror::Error;
 use weft_policy::root::InvalidName;
 
 use crate::model::GroupProblem;
+
+/// What becomes of the share of a backend that gets no traffic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Share {
+    /// Other backends have it, in the ratio of their weights.
+    OfOthers,
+    /// There is no other, so that requests are answered with an error instead of going where nobody sent them.
+    OfNobody,
+    /// It had none.
+    Zero,
+}
+
+impl fmt::Display for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::OfOthers => "the others share its traffic",
+            Self::OfNobody => "no backend is left and requests get 503",
+            Self::Zero => "nobody misses it, as its weight is 0",
+        })
+    }
+}
 
 /// Something about a `TrafficSplit` that its author has to know.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -64,27 +85,27 @@ pub enum Finding {
     #[error("spec.backends: {0}")]
     InvalidBackend(#[source] InvalidName),
     /// A backend does not exist (yet).
-    #[error(
-        "spec.backends: backend service {backend} does not exist in namespace {namespace}; the others share its traffic"
-    )]
+    #[error("spec.backends: backend service {backend} does not exist in namespace {namespace}; {share}")]
     BackendNotFound {
         /// Name of the Service, as written.
         backend: String,
         /// The split's namespace.
         namespace: String,
+        /// What becomes of its share.
+        share: Share,
     },
     /// A backend is the name of a host elsewhere.
     #[error(
-        "spec.backends: backend service {backend} is an ExternalName, which has no endpoints; the others share its traffic; name a service with endpoints"
+        "spec.backends: backend service {backend} is an ExternalName, which has no endpoints; {share}; name a service with endpoints"
     )]
     ExternalBackend {
         /// Name of the Service.
         backend: String,
+        /// What becomes of its share.
+        share: Share,
     },
     /// A backend lacks a port of its root.
-    #[error(
-        "spec.backends: backend service {backend} has no port {port} of its root service {root}; the others share its traffic"
-    )]
+    #[error("spec.backends: backend service {backend} has no port {port} of its root service {root}; {share}")]
     PortNotFound {
         /// Name of the Service.
         backend: String,
@@ -92,16 +113,18 @@ pub enum Finding {
         port: NonZeroU16,
         /// Name of the root.
         root: String,
+        /// What becomes of its share.
+        share: Share,
     },
     /// A backend with a weight has nobody to serve.
-    #[error(
-        "spec.backends: backend service {backend} has no ready endpoints for port {port}; the others share its traffic"
-    )]
+    #[error("spec.backends: backend service {backend} has no ready endpoints for port {port}; {share}")]
     NoReadyEndpoints {
         /// Name of the Service.
         backend: String,
         /// Port of the root.
         port: NonZeroU16,
+        /// What becomes of its share.
+        share: Share,
     },
 }
 
@@ -124,12 +147,25 @@ impl Finding {
         }
     }
 
+    /// The same, with what becomes of the backend's share.
+    #[must_use]
+    pub(super) fn with_share(mut self, of_backend: Share) -> Self {
+        match &mut self {
+            Self::BackendNotFound { share, .. }
+            | Self::ExternalBackend { share, .. }
+            | Self::PortNotFound { share, .. }
+            | Self::NoReadyEndpoints { share, .. } => *share = of_backend,
+            _ => {}
+        }
+        self
+    }
+
     /// The backend that it is about, and the port if it is about one.
     #[must_use]
     pub fn backend(&self) -> Option<(&str, Option<NonZeroU16>)> {
         match self {
-            Self::BackendNotFound { backend, .. } | Self::ExternalBackend { backend } => Some((backend, None)),
-            Self::PortNotFound { backend, port, .. } | Self::NoReadyEndpoints { backend, port } => {
+            Self::BackendNotFound { backend, .. } | Self::ExternalBackend { backend, .. } => Some((backend, None)),
+            Self::PortNotFound { backend, port, .. } | Self::NoReadyEndpoints { backend, port, .. } => {
                 Some((backend, Some(*port)))
             }
             Self::InvalidRoot(_)

@@ -84,12 +84,18 @@ fn the_backends_of_a_split_with_matches_follow_the_same_rules() {
     let zero = "ZeroWeight: all weights are 0, so root service web serves by its own endpoints";
     let missing = "BackendNotFound: spec.backends: backend service gone does not exist in namespace shop; the others share \
                    its traffic";
+    let alone = "BackendNotFound: spec.backends: backend service gone does not exist in namespace shop; no backend is left and \
+                 requests get 503";
+    let unmissed = "BackendNotFound: spec.backends: backend service gone does not exist in namespace shop; nobody misses it, as \
+                    its weight is 0";
     for (name, backends, want, findings) in [
         ("with weights", &[("web-v1", 3), ("web-v2", 1)][..], "web-v1 3, web-v2 1", &[][..]),
         ("without", &[("web-v1", 0), ("web-v2", 1)], "web-v2 1", &[]),
         ("all zero", &[("web-v1", 0), ("web-v2", 0)], "web 1", &[zero]),
         ("one is missing", &[("gone", 3), ("web-v2", 1)], "web-v2 1", &[missing]),
-        ("none can serve", &[("gone", 3)], "gone 3", &[missing]),
+        ("none can serve", &[("gone", 3)], "gone 3", &[alone]),
+        ("none with a weight can serve", &[("gone", 3), ("web-v2", 0)], "gone 3", &[alone]),
+        ("one without a weight is missing", &[("gone", 0), ("web-v2", 1)], "web-v2 1", &[unmissed]),
         ("the root", &[("web", 1)], "web 1", &[]),
     ] {
         let world = groups().split("s", 1, "web", backends).matching("s", &["old"]);

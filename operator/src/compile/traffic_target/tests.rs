@@ -118,6 +118,15 @@ fn judges_destinations() {
             Some("InvalidSubject: spec.destination.group: ServiceAccount is not a kind of apps; leave the field out"),
         ),
         (
+            "account that cannot be",
+            subject(SubjectKind::ServiceAccount, "Server_1"),
+            true,
+            Some(
+                "InvalidName: spec.destination.name: no ServiceAccount can have the name \"Server_1\": it is an RFC 1123 subdomain, \
+                 so write at most 253 lower-case letters, digits, dashes and dots, with a letter or digit at both ends of each part",
+            ),
+        ),
+        (
             "missing binding",
             subject(SubjectKind::IdentityBinding, "gone"),
             false,
@@ -157,6 +166,22 @@ fn judges_sources() {
             Some(
                 "BindingNotAccepted: spec.sources[0]: IdentityBinding odd of namespace shop is not accepted, so it stands for \
                  nobody; see its status",
+            ),
+        ),
+        (
+            "account of a namespace that cannot be",
+            Subject { namespace: Some("Shop".to_owned()), ..account() },
+            Some(
+                "InvalidName: spec.sources[0].namespace: no namespace can have the name \"Shop\": it is an RFC 1123 label, so write at \
+                 most 63 lower-case letters, digits and dashes, with a letter or digit at both ends",
+            ),
+        ),
+        (
+            "group of a namespace that cannot be",
+            subject(SubjectKind::Group, "system:serviceaccounts:Shop"),
+            Some(
+                "UnknownGroup: spec.sources[0].name: nobody is in group system:serviceaccounts:Shop; write system:serviceaccounts \
+                 or system:serviceaccounts:NAMESPACE",
             ),
         ),
         (

@@ -23,16 +23,17 @@ use crate::{Port, SmiStatus, schema};
 #[serde(rename_all = "camelCase")]
 pub struct TrafficTargetSpec {
     /// The identity that may be reached: every pod of the target's namespace that runs with it.
+    #[schemars(schema_with = "schema::destination_without_binding::<Destination>")]
     pub destination: Destination,
 
     /// The traffic that is allowed. Absent or empty: none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::rules_without_udp::<Rule>")]
     pub rules: Option<Vec<Rule>>,
 
     /// The identities that are allowed. Absent or empty: none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::sources_without_binding::<Subject>")]
     pub sources: Option<Vec<Subject>>,
 }
 

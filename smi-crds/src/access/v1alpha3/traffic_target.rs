@@ -23,7 +23,7 @@ use crate::{SmiStatus, schema};
 #[serde(rename_all = "camelCase")]
 pub struct TrafficTargetSpec {
     /// The identity that may be reached: every pod of the target's namespace that runs with it.
-    #[schemars(schema_with = "schema::destination_without_port::<Subject>")]
+    #[schemars(schema_with = "schema::destination_without_port_and_binding::<Subject>")]
     pub destination: Subject,
 
     /// The traffic that is allowed. Absent or empty: none.
@@ -32,8 +32,8 @@ pub struct TrafficTargetSpec {
     pub rules: Option<Vec<Rule>>,
 
     /// The identities that are allowed. Absent or empty: none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::sources_without_binding::<Subject>")]
     pub sources: Option<Vec<Subject>>,
 }
 

@@ -40,12 +40,8 @@ pub struct IdentitySchemes {
     pub pod_label_selector: Option<LabelSelector>,
 
     /// SPIFFE IDs, with or without spiffe:// in front, such as cluster.local/ns/shop/sa/web.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(
-        // 2048 bytes is the longest that the SPIFFE ID standard lets anyone depend on.
-        inner(length(min = 1, max = 2048), regex(pattern = r"^(spiffe://)?[a-z0-9._-]+(/[A-Za-z0-9._-]+)*$")),
-        extend("x-kubernetes-list-type" = "atomic")
-    )]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::spiffe_identities")]
     pub spiffe_identities: Option<Vec<String>>,
 
     /// Name of a service account in the binding's namespace.

@@ -45,8 +45,8 @@ pub struct TrafficTargetSpec {
 pub struct Subject {
     /// API group of the kind: access.smi-spec.io for an IdentityBinding, rbac.authorization.k8s.io for a Group. Absent or
     /// empty means the group that the kind is known by.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(regex(pattern = r"^(access\.smi-spec\.io|rbac\.authorization\.k8s\.io)?$"))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::api_group_of_subjects")]
     pub group: Option<String>,
 
     /// What the name is the name of. Absent: a ServiceAccount.

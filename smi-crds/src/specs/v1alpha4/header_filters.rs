@@ -14,7 +14,8 @@ use serde::{Serialize, Serializer};
 pub enum HeaderFilters {
     /// `headers: {user-agent: ".*Firefox.*", cookie: "beta=1"}`
     Map(BTreeMap<String, String>),
-    /// `headers: [{user-agent: ".*Firefox.*"}, {cookie: "beta=1"}]`; an entry may hold more than one filter.
+    /// `headers: [{user-agent: ".*Firefox.*"}, {cookie: "beta=1"}]`; an entry with more or fewer than one filter is a
+    /// [problem](Self::problems).
     List(Vec<BTreeMap<String, String>>),
 }
 

@@ -57,8 +57,8 @@ pub struct Backend {
 #[serde(rename_all = "camelCase")]
 pub struct RouteGroupReference {
     /// API group of the route group: specs.smi-spec.io. Absent or empty means the same.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(regex(pattern = r"^(specs\.smi-spec\.io)?$"))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::api_group_of_matches")]
     pub api_group: Option<String>,
 
     /// Kind of the route group.

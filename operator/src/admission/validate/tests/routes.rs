@@ -46,6 +46,45 @@ fn matches_that_cannot_be_compared_with_requests_are_refused() {
             ],
         ),
         (
+            "a header as other APIs write it",
+            group(
+                json!([{"name": "a", "headers": [{"x": "1"}]}, {"name": "b", "headers": [{"x": "1"}, {"name": "x-a", "value": "y"}]}]),
+            ),
+            &[
+                "refused: spec.matches[1]: match \"b\": headers[1]: its keys name and value would be two headers of these names: write \
+                 the name of the header as the key and the pattern as its value, as in - x-a: y",
+            ],
+        ),
+        (
+            "two headers in one entry",
+            group(json!([{"name": "b", "headers": [{"x-a": "1", "x-b": "2"}]}])),
+            &[
+                "refused: spec.matches[0]: match \"b\": headers[0]: one entry names one header, and this one names x-a, x-b: write an \
+                 entry for each, as in - x-a: PATTERN - x-b: PATTERN",
+            ],
+        ),
+        (
+            "no header in an entry",
+            group(json!([{"name": "b", "headers": [{"x-a": "1"}, {}]}])),
+            &[
+                "refused: spec.matches[0]: match \"b\": headers[1]: it names no header: remove it, or write the name of one with a \
+                 pattern, as in - user-agent: .*Firefox.*",
+            ],
+        ),
+        (
+            "one header in two spellings",
+            group(json!([{"name": "b", "headers": {"cookie": "a", "Cookie": "b", "x-a": "c"}}])),
+            &[
+                "refused: spec.matches[0]: match \"b\": headers: \"Cookie\" and \"cookie\" are one header, whose name may be written in \
+                 any case, and one value would have to match both patterns: keep one",
+            ],
+        ),
+        (
+            "one header twice in one spelling",
+            group(json!([{"name": "b", "headers": [{"cookie": "a"}, {"cookie": "b"}]}])),
+            &[],
+        ),
+        (
             "headers as text",
             group(json!([{"name": "b", "headers": "x-a: 1"}])),
             &["refused: spec.matches[0].headers: invalid type: string \"x-a: 1\", expected a map from header name to \
@@ -113,6 +152,13 @@ fn ports_that_are_none_are_refused() {
         let ports = |ports: Value| said(kind, json!({"matches": {"ports": ports}}), None);
         assert_eq!(ports(json!([80, 8080])), [""; 0], "{kind}");
         assert_eq!(ports(json!([])), [""; 0], "{kind}: every port");
+        assert_eq!(
+            ports(json!([80, 8080, "80"])),
+            [
+                "warned: spec.matches.ports[2]: port 80 is spec.matches.ports[0] already and counts once; remove one of them"
+            ],
+            "{kind}: a port twice"
+        );
         for (name, port) in [("zero", 0), ("too large", 65536), ("negative", -1)] {
             let said = ports(json!([80, port]));
             assert!(said[0].starts_with("refused: spec.matches.ports[1]: "), "{kind} {name}: {said:?}");

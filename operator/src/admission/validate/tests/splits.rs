@@ -75,6 +75,15 @@ fn what_can_mean_nothing_or_two_things_is_refused() {
             &["refused: spec.matches[1]: HTTPRouteGroup beta is named before: keep one"],
         ),
         (
+            "a group that cannot be",
+            json!({"service": "web", "backends": [{"service": "v1", "weight": 1}],
+                "matches": [{"kind": "HTTPRouteGroup", "name": "Beta"}]}),
+            &[
+                "refused: spec.matches[0].name: no HTTPRouteGroup can have the name \"Beta\": it is an RFC 1123 subdomain, so write \
+               at most 253 lower-case letters, digits, dashes and dots, with a letter or digit at both ends of each part",
+            ],
+        ),
+        (
             "a weight that is none",
             json!({"service": "web", "backends": [{"service": "v1", "weight": -1}]}),
             &["refused: spec.backends[0].weight: invalid value: integer `-1`, expected u32"],
@@ -98,6 +107,26 @@ fn what_others_can_mend_is_warned_of() {
                 "warned: spec.service: there is no Service web in this namespace; the split acts once there is one",
                 "warned: spec.backends[1].service: there is no Service v1 in this namespace; until there is, the others \
                  share its traffic",
+            ],
+        ),
+        (
+            "no backend is left",
+            shop(&["web", "v2"], &[]),
+            split("web", &[("v1", 1), ("v2", 0), ("v3", 1)]),
+            &[
+                "warned: spec.backends[0].service: there is no Service v1 in this namespace; until there is, no backend is left \
+                 and requests get 503",
+                "warned: spec.backends[2].service: there is no Service v3 in this namespace; until there is, no backend is left \
+                 and requests get 503",
+            ],
+        ),
+        (
+            "a missing one without a share",
+            shop(&["web", "v2"], &[]),
+            split("web", &[("v1", 0), ("v2", 1)]),
+            &[
+                "warned: spec.backends[0].service: there is no Service v1 in this namespace; until there is, nobody misses it, \
+                 as its weight is 0",
             ],
         ),
         (

@@ -32,6 +32,25 @@ fn a_target_speaks_for_its_own_namespace_and_names_things_once() {
             ],
         ),
         (
+            "names that cannot be",
+            json!({
+                "destination": {"name": "Server_1"},
+                "rules": [{"kind": "TCPRoute", "name": "a/b"}],
+                "sources": [{"name": "web", "namespace": "Shop"}, {"kind": "IdentityBinding", "name": "-"},
+                    {"kind": "Group", "name": "system:serviceaccounts:shop"}],
+            }),
+            &[
+                "refused: spec.destination.name: no ServiceAccount can have the name \"Server_1\": it is an RFC 1123 subdomain, so \
+                 write at most 253 lower-case letters, digits, dashes and dots, with a letter or digit at both ends of each part",
+                "refused: spec.rules[0].name: no TCPRoute can have the name \"a/b\": it is an RFC 1123 subdomain, so write at most \
+                 253 lower-case letters, digits, dashes and dots, with a letter or digit at both ends of each part",
+                "refused: spec.sources[0].namespace: no namespace can have the name \"Shop\": it is an RFC 1123 label, so write at \
+                 most 63 lower-case letters, digits and dashes, with a letter or digit at both ends",
+                "refused: spec.sources[1].name: no IdentityBinding can have the name \"-\": it is an RFC 1123 subdomain, so write at \
+                 most 253 lower-case letters, digits, dashes and dots, with a letter or digit at both ends of each part",
+            ],
+        ),
+        (
             "a match twice",
             json!({"rules": [{"kind": "HTTPRouteGroup", "name": "api", "matches": ["get", "put", "get"]}]}),
             &["refused: spec.rules[0].matches[2]: \"get\" is named before: keep one"],
@@ -108,6 +127,15 @@ fn a_binding_binds_somebody_that_a_certificate_can_name() {
             &[],
         ),
         ("of another trust domain", spiffe("spiffe://federated.example/boundary/a_B/identifier.1"), &[]),
+        (
+            "a service account that cannot be",
+            json!({"serviceAccount": "My_Account"}),
+            &[
+                "refused: spec.schemes.serviceAccount: no ServiceAccount can have the name \"My_Account\": it is an RFC 1123 \
+                 subdomain, so write at most 253 lower-case letters, digits, dashes and dots, with a letter or digit at both ends \
+                 of each part",
+            ],
+        ),
         ("nothing", json!({}), &[NOBODY]),
         ("an empty list", json!({"spiffeIdentities": []}), &[NOBODY]),
         (
