@@ -37,22 +37,22 @@ fn lift(
     let version = format!("{}/{}", crate::specs::GROUP, from.as_str());
     reader.absent(body, "spec", "spec", version.clone(), "specs.smi-spec.io/v1alpha4")?;
     let place = kept.remove(PLACE);
-    if let Some(matches) = reader.list(body, "matches", "matches", MATCHES)? {
-        if from == Version::V1Alpha1 {
-            for (index, item) in matches.iter_mut().enumerate() {
-                let path = format!("matches[{index}]");
-                let item = reader.item(item, &path, "an object with name, pathRegex and methods")?;
-                reader.absent(
-                    item,
-                    "headers",
-                    &format!("{path}.headers"),
-                    version.clone(),
-                    "specs.smi-spec.io/v1alpha4",
-                )?;
-            }
-            if let Some(headers) = kept.remove(HEADERS) {
-                restore_headers(matches, &headers, reader)?;
-            }
+    if let Some(matches) = reader.list(body, "matches", "matches", MATCHES)?
+        && from == Version::V1Alpha1
+    {
+        for (index, item) in matches.iter_mut().enumerate() {
+            let path = format!("matches[{index}]");
+            let item = reader.item(item, &path, "an object with name, pathRegex and methods")?;
+            reader.absent(
+                item,
+                "headers",
+                &format!("{path}.headers"),
+                version.clone(),
+                "specs.smi-spec.io/v1alpha4",
+            )?;
+        }
+        if let Some(headers) = kept.remove(HEADERS) {
+            restore_headers(matches, &headers, reader)?;
         }
     }
     let matches = body.remove("matches");
