@@ -22,11 +22,24 @@ async fn main() -> ExitCode {
     let outcome = match run().await {
         Ok(outcome) => outcome,
         Err(error) => {
-            eprintln!("weft: {error:#}");
+            eprintln!("weft: {}", words(&error));
             Outcome::Unknown
         }
     };
     outcome.into()
+}
+
+/// An error with what led to it; what an error says of its cause is not said again.
+fn words(error: &anyhow::Error) -> String {
+    let mut words = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if words.is_empty() {
+            words = cause;
+        } else if !words.contains(&cause) {
+            words = format!("{words}: {cause}");
+        }
+    }
+    words
 }
 
 async fn run() -> Result<Outcome> {

@@ -86,10 +86,11 @@ impl FromStr for Place {
     }
 }
 
-/// A kind by its name or short name, in the singular or plural, as kubectl takes it.
+/// A kind by its name or short name, in the singular or plural, with its group or without, as kubectl takes and prints it.
 fn workload_kind(text: &str) -> Option<WorkloadKind> {
     let text = text.to_ascii_lowercase();
-    let short = match text.as_str() {
+    let text = text.strip_suffix(".apps").or_else(|| text.strip_suffix(".batch")).unwrap_or(&text);
+    let short = match text {
         "deploy" => WorkloadKind::Deployment,
         "sts" => WorkloadKind::StatefulSet,
         "ds" => WorkloadKind::DaemonSet,
@@ -193,6 +194,8 @@ mod tests {
         };
         for (text, want) in [
             ("deploy/a", place(WorkloadKind::Deployment, "a", None)),
+            ("deployment.apps/a", place(WorkloadKind::Deployment, "a", None)),
+            ("job.batch/a", place(WorkloadKind::Job, "a", None)),
             ("Deployment/a.shop", place(WorkloadKind::Deployment, "a", Some("shop"))),
             ("deployments/a.b.shop", place(WorkloadKind::Deployment, "a.b", Some("shop"))),
             ("sts/db", place(WorkloadKind::StatefulSet, "db", None)),

@@ -125,7 +125,8 @@ fn among(others: &[Other<'_>], object: &TrafficSplit, root: &str, services: &BTr
     let older = |other: &&Other<'_>| created.is_none_or(|created| other.split.created < created);
     let decides = |other: &&Other<'_>| other.root == root && other.split.matches.is_empty();
     if object.spec.matches.as_ref().is_none_or(Vec::is_empty)
-        && let Some(other) = others.iter().filter(decides).find(older)
+        && let Some(other) =
+            others.iter().filter(decides).filter(older).min_by_key(|other| (other.split.created, other.name))
     {
         warnings.push(Warning::Conflict { root: root.to_owned(), older: other.name.to_owned() });
     }

@@ -119,7 +119,9 @@ pub enum Warning {
         name: String,
     },
     /// Matches of a kind that has no named matches.
-    #[error("spec.rules[{index}].matches: a {kind} has no named matches, so the names say nothing; remove them")]
+    #[error(
+        "spec.rules[{index}].matches: a {kind} has one match at most, and a rule that names another grants nothing; remove the names"
+    )]
     MatchesOfPorts {
         /// Which one, from 0.
         index: usize,

@@ -13,7 +13,8 @@ use regex_automata::{
 };
 use regex_syntax::{
     ast::{
-        self, AssertionKind, Ast, ClassSetBinaryOp, ClassSetItem, Flag, Flags, GroupKind, Span, parse::ParserBuilder,
+        self, AssertionKind, Ast, ClassSetBinaryOp, ClassSetItem, Flag, Flags, GroupKind, Literal, Repetition,
+        RepetitionKind, RepetitionRange, Span, parse::ParserBuilder,
     },
     hir::{Hir, Look, translate::TranslatorBuilder},
 };
@@ -25,6 +26,8 @@ pub const MAX_PATTERN_BYTES: usize = 4096;
 pub const MAX_COMPILED_BYTES: usize = 256 * 1024;
 /// Largest table that a pattern may get besides, to be matched sooner, in bytes.
 const MAX_TABLE_BYTES: usize = 64 * 1024;
+/// Largest count of a repetition, as in RE2.
+const MAX_REPETITIONS: u32 = 1000;
 /// Deepest nesting of groups and repetitions.
 const MAX_NESTING: u32 = 100;
 
@@ -110,7 +113,7 @@ impl Pattern {
             .nest_limit(MAX_NESTING)
             .build()
             .parse(pattern)
-            .map_err(|error| syntax(error.kind().to_string(), error.span()))?;
+            .map_err(|error| syntax(words(error.kind()), error.span()))?;
         ast::visit(&ast, OnlyRe2).map_err(|foreign| syntax(foreign.problem.to_owned(), &foreign.span))?;
         let hir = TranslatorBuilder::new()
             .unicode(false)
@@ -179,6 +182,8 @@ impl ast::Visitor for OnlyRe2 {
                 GroupKind::CaptureIndex(_) | GroupKind::CaptureName { .. } => Ok(()),
             },
             Ast::ClassUnicode(class) => Err(unicode(class.span)),
+            Ast::Literal(character) => literal(character),
+            Ast::Repetition(repeated) => repetition(repeated),
             Ast::Assertion(assertion) => match assertion.kind {
                 AssertionKind::StartLine
                 | AssertionKind::EndLine
@@ -205,6 +210,8 @@ impl ast::Visitor for OnlyRe2 {
                 Err(Foreign { problem: "a [ inside a class is written \\[", span: class.span })
             }
             ClassSetItem::Unicode(class) => Err(unicode(class.span)),
+            ClassSetItem::Literal(character) => literal(character),
+            ClassSetItem::Range(range) => literal(&range.start).and_then(|()| literal(&range.end)),
             _ => Ok(()),
         }
     }
@@ -213,6 +220,46 @@ impl ast::Visitor for OnlyRe2 {
         let problem = "inside a class, the second of two &, - or ~ is written with a \\ before it";
         Err(Foreign { problem, span: operation.span })
     }
+}
+
+/// What the parser says, or how to write what RE2 takes and the parser does not.
+fn words(problem: &ast::ErrorKind) -> String {
+    use ast::ErrorKind::{DecimalInvalid, RepetitionCountDecimalEmpty, RepetitionCountUnclosed};
+    match problem {
+        DecimalInvalid | RepetitionCountDecimalEmpty | RepetitionCountUnclosed => {
+            "a { that begins no repetition is written \\{".to_owned()
+        }
+        problem => problem.to_string(),
+    }
+}
+
+fn literal(literal: &Literal) -> Result<(), Foreign> {
+    use ast::{
+        HexLiteralKind::X,
+        LiteralKind::{HexBrace, HexFixed},
+    };
+    match &literal.kind {
+        HexFixed(kind) | HexBrace(kind) if *kind != X => {
+            Err(Foreign { problem: "a character by its number is written \\x{41}", span: literal.span })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn repetition(repetition: &Repetition) -> Result<(), Foreign> {
+    let (operator, span) = (&repetition.op.kind, repetition.op.span);
+    if matches!(*repetition.ast, Ast::Repetition(_)) {
+        return Err(Foreign { problem: "what is repeated twice stands in parentheses", span });
+    }
+    let most = match operator {
+        RepetitionKind::Range(RepetitionRange::Exactly(count) | RepetitionRange::AtLeast(count)) => *count,
+        RepetitionKind::Range(RepetitionRange::Bounded(_, most)) => *most,
+        RepetitionKind::ZeroOrOne | RepetitionKind::ZeroOrMore | RepetitionKind::OneOrMore => 0,
+    };
+    if most > MAX_REPETITIONS {
+        return Err(Foreign { problem: "repetition counts are at most 1000", span });
+    }
+    Ok(())
 }
 
 fn unicode(span: Span) -> Foreign {
@@ -274,6 +321,14 @@ mod tests {
             ("after a letter of two bytes", "ä(", "unclosed group, at character 2"),
             ("would be whole with what is put around", "a)|(b", "unopened group, at character 2"),
             ("repetition", "*", "repetition operator missing expression, at character 1"),
+            ("possessive", "a++", "what is repeated twice stands in parentheses, at character 3"),
+            ("two counts", r"\d{3}{2}", "what is repeated twice stands in parentheses, at character 6"),
+            ("count", "a{1001}", "repetition counts are at most 1000, at character 2"),
+            ("counts", "a{2,1001}", "repetition counts are at most 1000, at character 2"),
+            ("number", r"\u0041", r"a character by its number is written \x{41}, at character 1"),
+            ("number in a class", r"[a-\U00000062]", r"a character by its number is written \x{41}, at character 4"),
+            ("brace", "/users/{id}", r"a { that begins no repetition is written \{, at character 9"),
+            ("brace at the end", "/x{", r"a { that begins no repetition is written \{, at character 3"),
             ("reference", r"(a)\1", "backreferences are not supported, at character 4"),
             (
                 "look-around",

@@ -30,7 +30,7 @@ pub struct TrafficSplitSpec {
     #[schemars(schema_with = "schema::backends::<Backend>")]
     pub backends: Vec<Backend>,
 
-    /// Route groups that limit the split to the requests they match; all other requests go to the root service itself.
+    /// Route groups that limit the split to the requests they match; all other requests go where the root's split without matches sends them, or to the root service itself.
     /// Absent: every request is split.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]

@@ -20,12 +20,12 @@ fn shop(services: &[&str], splits: &[(&str, &str, &[&str])]) -> Snapshot {
         snapshot
             .apply_service(name, Service { cluster_ips: Vec::new(), external, ports: Vec::new(), opaque_ports: None });
     }
-    for (name, root, backends) in splits {
+    for (created, (name, root, backends)) in (0..).zip(splits) {
         let backend = |service: &&str| SplitBackend { service: (*service).to_owned(), weight: 1 };
         let split = Split {
             uid: (*name).to_owned(),
             generation: 1,
-            created: 0,
+            created,
             service: (*root).to_owned(),
             matches: Vec::new(),
             backends: backends.iter().map(backend).collect(),
@@ -181,6 +181,15 @@ fn what_others_can_mend_is_warned_of() {
             ],
         ),
         ("an older version of itself", shop(all, &[("it", "web", &["web"])]), split("web", &[("v1", 1)]), &[]),
+        (
+            "of several other splits of the root the oldest decides",
+            shop(all, &[("second", "web", &["v1"]), ("first", "web", &["v2"])]),
+            split("web", &[("v1", 1)]),
+            &[
+                "warned: spec.service: root service web is split by the older TrafficSplit second; this one is not applied \
+               while that exists",
+            ],
+        ),
         (
             "another split of the root",
             shop(all, &[("first", "web.shop", &["v2"])]),

@@ -67,7 +67,9 @@ fn a_target_speaks_for_its_own_namespace_and_names_things_once() {
         (
             "matches of ports",
             json!({"rules": [{"kind": "TCPRoute", "name": "api", "matches": ["a"]}]}),
-            &["warned: spec.rules[0].matches: a TCPRoute has no named matches, so the names say nothing; remove them"],
+            &[
+                "warned: spec.rules[0].matches: a TCPRoute has one match at most, and a rule that names another grants nothing; remove the names",
+            ],
         ),
         ("no rules", json!({"rules": null}), &["warned: spec.rules: there is none, so nothing is allowed by it"]),
         ("no sources", json!({"sources": []}), &["warned: spec.sources: there is none, so nobody is allowed by it"]),
