@@ -144,7 +144,7 @@ mod tests {
 
     use super::*;
 
-    const LARGE_BYTES: usize = 2 * SMALL_BYTES;
+    const LARGE_BYTES: usize = 3 * SMALL_BYTES;
 
     fn whole(bytes: usize) -> Request {
         Request::new(Body::from(vec![b' '; bytes]))

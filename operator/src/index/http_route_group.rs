@@ -151,7 +151,7 @@ mod tests {
             let pattern =
                 |number: usize| serde_json::json!({"name": format!("m{number}"), "pathRegex": "[a-z]{40}{20}"});
             let mut group = object(serde_json::json!({"matches": (0..500).map(pattern).collect::<Vec<_>>()}));
-            group.metadata.generation = Some(generation);
+            group.object.as_mut().unwrap().metadata.generation = Some(generation);
             group.status.observed_generation = Some(status);
             group
         };
