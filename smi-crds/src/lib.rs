@@ -19,9 +19,10 @@
 //!
 //! An unknown field is refused by *strict field validation*, which `kubectl` asks for (`--validate=strict`, its
 //! default): `strict decoding error: unknown field "spec.servce"`. A client that does not ask has unknown fields pruned,
-//! with or without a warning. Both need nothing of a schema except that it is structural and keeps no unknown fields;
-//! the one place that keeps them is `headers` of an HTTPRouteGroup, whose two shapes in use no structural schema can
-//! describe. [`HeaderFilters`](specs::v1alpha4::HeaderFilters) reads both and refuses everything else.
+//! with or without a warning. Both need nothing of a schema except that it is structural and keeps no unknown fields. Two
+//! places keep them: `headers` of an HTTPRouteGroup, whose two shapes in use no structural schema can describe
+//! ([`HeaderFilters`](specs::v1alpha4::HeaderFilters) reads both and refuses everything else), and `spec` of a TCPRoute
+//! before `v1alpha4`, which has no fields there, so that ports in it are refused by the conversion instead of dropped.
 //!
 //! # What is never changed
 //!

@@ -20,6 +20,9 @@ const BILLION: u128 = 1_000_000_000;
 /// Digits that are read, fractions included. More than any client writes.
 const DIGITS: usize = 18;
 
+/// Longest text that is read, in bytes. The schema takes 32.
+const LONGEST_BYTES: usize = 64;
+
 /// Why a quantity cannot be a weight.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidQuantity {
@@ -34,6 +37,9 @@ pub enum InvalidQuantity {
         "{0:?} cannot be read exactly; write it with at most 18 digits, nothing finer than n and nothing above 10^27"
     )]
     Range(String),
+    /// So long that it is not even repeated.
+    #[error("a text of {0} bytes is not a quantity; write at most 64, such as 10 or 500m")]
+    TooLong(usize),
 }
 
 /// Why weights cannot be whole numbers.
@@ -52,6 +58,7 @@ impl Quantity {
     pub fn billionths(&self) -> Result<u128, InvalidQuantity> {
         match self {
             Self::Number(number) => Ok(u128::from(*number) * BILLION),
+            Self::Text(text) if text.len() > LONGEST_BYTES => Err(InvalidQuantity::TooLong(text.len())),
             Self::Text(text) => billionths(text),
         }
     }
@@ -87,12 +94,17 @@ fn lcm(a: u128, b: u128) -> u128 {
 
 fn billionths(text: &str) -> Result<u128, InvalidQuantity> {
     let syntax = || InvalidQuantity::Syntax(text.to_owned());
-    let range = || InvalidQuantity::Range(text.to_owned());
     if let Some(positive) = text.strip_prefix('-') {
-        let positive = billionths(positive).map_err(|_| syntax())?;
+        let positive = unsigned(positive, text).map_err(|_| syntax())?;
         return if positive == 0 { Ok(0) } else { Err(InvalidQuantity::Negative(text.to_owned())) };
     }
-    let unsigned = text.strip_prefix('+').unwrap_or(text);
+    unsigned(text.strip_prefix('+').unwrap_or(text), text)
+}
+
+/// The value of `unsigned`, which is `text` without its sign: another sign is none.
+fn unsigned(unsigned: &str, text: &str) -> Result<u128, InvalidQuantity> {
+    let syntax = || InvalidQuantity::Syntax(text.to_owned());
+    let range = || InvalidQuantity::Range(text.to_owned());
     let end = unsigned.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(unsigned.len());
     let (number, suffix) = unsigned.split_at(end);
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));

@@ -4,8 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
     Json, Router,
-    body::Bytes,
-    extract::{DefaultBodyLimit, State},
+    extract::{DefaultBodyLimit, Request, State},
     response::{IntoResponse, Response},
     routing::post,
 };
@@ -23,10 +22,15 @@ use thiserror::Error;
 use super::{
     Settings,
     inject::{self, Namespace, Outcome, annotation::INJECT},
+    intake::{Intake, IntakeError},
 };
 
 /// The API server takes objects of up to 3 MiB; a review holds little more than the object.
 const MAX_REVIEW_BYTES: usize = 4 * 1024 * 1024;
+/// How much of larger reviews is in memory at a time.
+const ROOM_BYTES: usize = 4 * MAX_REVIEW_BYTES;
+/// How many larger reviews are worked on at a time. What is read of one may take many times its size.
+const TURNS: usize = 1;
 
 /// Why a review cannot be answered.
 #[derive(Debug, Error)]
@@ -61,21 +65,29 @@ impl IntoResponse for ReviewError {
 /// The webhook's selectors decide whom the API server asks about. That it asks at all means that the namespace or the pod asks
 /// for a sidecar, so the namespace's labels are not looked up here: a copy could be older than the API server's.
 pub fn router(settings: Arc<Settings>) -> Router {
-    Router::new().route("/inject", post(review)).layer(DefaultBodyLimit::max(MAX_REVIEW_BYTES)).with_state(settings)
+    let intake = Intake::new(MAX_REVIEW_BYTES, ROOM_BYTES, TURNS);
+    // The body is measured while it is read.
+    Router::new().route("/inject", post(review)).layer(DefaultBodyLimit::disable()).with_state((settings, intake))
 }
 
+type Answer = Json<AdmissionReview<DynamicObject>>;
+
 async fn review(
-    State(settings): State<Arc<Settings>>,
-    body: Bytes,
-) -> Result<Json<AdmissionReview<DynamicObject>>, ReviewError> {
-    let review: AdmissionReview<Pod> = serde_json::from_slice(&body)?;
+    State((settings, intake)): State<(Arc<Settings>, Intake)>,
+    request: Request,
+) -> Result<Result<Answer, ReviewError>, IntakeError> {
+    intake.answer(request, move |body| read(body, &settings)).await
+}
+
+fn read(body: &[u8], settings: &Settings) -> Result<Answer, ReviewError> {
+    let review: AdmissionReview<Pod> = serde_json::from_slice(body)?;
     if review.types.kind != META_KIND || review.types.api_version != META_API_VERSION_V1 {
         return Err(ReviewError::Version { kind: review.types.kind, api_version: review.types.api_version });
     }
     let Ok(request): Result<AdmissionRequest<Pod>, _> = review.try_into() else {
         return Err(ReviewError::NoRequest);
     };
-    Ok(Json(answer(&request, &settings)?.into_review()))
+    Ok(Json(answer(&request, settings)?.into_review()))
 }
 
 fn answer(request: &AdmissionRequest<Pod>, settings: &Settings) -> Result<AdmissionResponse, ReviewError> {
@@ -211,6 +223,19 @@ mod tests {
             let response = answer.response.unwrap();
             assert_eq!((response.allowed, response.patch.is_some()), (allowed, patched), "{name}: {body}");
             assert!(body.contains(want), "{name}: {body}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_large_review_is_answered_and_one_beyond_all_measure_is_not() {
+        for (name, bytes, want) in [
+            ("large", 300 * 1024, StatusCode::OK),
+            ("larger than a pod can be", 5 * 1024 * 1024, StatusCode::PAYLOAD_TOO_LARGE),
+        ] {
+            let annotations = json!({"note": "a".repeat(bytes)});
+            let (status, text) =
+                post_review(review(json!({"request": {"object": {"metadata": {"annotations": annotations}}}}))).await;
+            assert_eq!(status, want, "{name}: {text:.200}");
         }
     }
 

@@ -3,7 +3,7 @@
 use smi_crds::access::v1alpha4::{self as access, RouteKind};
 
 use super::{
-    Concern,
+    Concern, DecodeError,
     smi::{SmiObject, identity, put},
 };
 use crate::model::{
@@ -11,18 +11,22 @@ use crate::model::{
 };
 
 impl SmiObject for access::TrafficTarget {
+    type Part = TrafficTarget;
     const KIND: SmiKind = SmiKind::TrafficTarget;
     const CONCERNS: &'static [Concern] = &[Concern::Here(SmiKind::TrafficTarget)];
 
-    fn put(&self, snapshot: &mut Snapshot, name: &ObjectRef) -> bool {
+    fn part(&self) -> Result<TrafficTarget, DecodeError> {
         let (uid, generation) = identity(self);
-        let target = TrafficTarget {
+        Ok(TrafficTarget {
             uid,
             generation,
             destination: subject(&self.spec.destination),
             rules: self.spec.rules.iter().flatten().map(rule).collect(),
             sources: self.spec.sources.iter().flatten().map(subject).collect(),
-        };
+        })
+    }
+
+    fn put(snapshot: &mut Snapshot, name: &ObjectRef, target: TrafficTarget) -> bool {
         put(&mut snapshot.targets, name, target)
     }
 
@@ -36,11 +40,12 @@ impl SmiObject for access::TrafficTarget {
 }
 
 impl SmiObject for access::IdentityBinding {
+    type Part = IdentityBinding;
     const KIND: SmiKind = SmiKind::IdentityBinding;
     const CONCERNS: &'static [Concern] =
         &[Concern::Here(SmiKind::IdentityBinding), Concern::Everywhere(SmiKind::TrafficTarget)];
 
-    fn put(&self, snapshot: &mut Snapshot, name: &ObjectRef) -> bool {
+    fn part(&self) -> Result<IdentityBinding, DecodeError> {
         let (uid, generation) = identity(self);
         let schemes = &self.spec.schemes;
         let selector = schemes.pod_label_selector.as_ref().map(|selector| Selector {
@@ -56,13 +61,16 @@ impl SmiObject for access::IdentityBinding {
                 })
                 .collect(),
         });
-        let binding = IdentityBinding {
+        Ok(IdentityBinding {
             uid,
             generation,
             selector,
             spiffe_ids: schemes.spiffe_identities.clone().unwrap_or_default(),
             service_account: schemes.service_account.clone(),
-        };
+        })
+    }
+
+    fn put(snapshot: &mut Snapshot, name: &ObjectRef, binding: IdentityBinding) -> bool {
         put(&mut snapshot.bindings, name, binding)
     }
 

@@ -4,12 +4,13 @@ use smi_crds::specs::v1alpha4::{HttpMatch, HttpRouteGroup};
 use weft_policy::http::Conditions;
 
 use super::{
-    Concern,
+    Concern, DecodeError,
     smi::{SmiObject, identity},
 };
-use crate::model::{GroupRef, GroupRemark, ObjectRef, RouteGroup, SmiKind, Snapshot, Unreadable};
+use crate::model::{GroupRef, GroupRemark, ObjectRef, RouteGroup, SmiKind, Snapshot};
 
 impl SmiObject for HttpRouteGroup {
+    type Part = RouteGroup;
     const KIND: SmiKind = SmiKind::HttpRouteGroup;
     const CONCERNS: &'static [Concern] = &[
         Concern::Here(SmiKind::HttpRouteGroup),
@@ -17,18 +18,24 @@ impl SmiObject for HttpRouteGroup {
         Concern::Here(SmiKind::TrafficTarget),
     ];
 
-    fn put(&self, snapshot: &mut Snapshot, name: &ObjectRef) -> bool {
-        let (uid, generation) = identity(self);
-        let (matches, remarks) = match self.matches() {
-            Ok(matches) => (matches.iter().map(conditions).collect(), matches.iter().flat_map(remarks).collect()),
-            Err(error) => {
-                let field = "spec.matches".to_owned();
-                let unreadable = Unreadable { uid, generation, field, error: error.to_string() };
-                Self::take(snapshot, name);
-                return snapshot.unreadable.insert(name.clone(), unreadable.clone()) != Some(unreadable);
-            }
+    fn is_known(&self, snapshot: &Snapshot, name: &ObjectRef) -> bool {
+        let (Some(known), Ok(matches)) = (snapshot.route_groups.get(&group_ref(name)), self.matches()) else {
+            return false;
         };
-        let (name, group) = (group_ref(name), RouteGroup::new(uid, generation, matches).with_remarks(remarks));
+        (known.uid.clone(), known.generation) == identity(self) && known.is_written_as(matches.iter().map(conditions))
+    }
+
+    fn part(&self) -> Result<RouteGroup, DecodeError> {
+        let (uid, generation) = identity(self);
+        match self.matches() {
+            Ok(matches) => Ok(RouteGroup::new(uid, generation, matches.iter().map(conditions).collect())
+                .with_remarks(matches.iter().flat_map(remarks).collect())),
+            Err(error) => Err(DecodeError { field: "spec.matches".to_owned(), error: error.to_string() }),
+        }
+    }
+
+    fn put(snapshot: &mut Snapshot, name: &ObjectRef, group: RouteGroup) -> bool {
+        let name = group_ref(name);
         if snapshot.route_groups.get(&name) == Some(&group) {
             return false;
         }
@@ -49,7 +56,8 @@ fn group_ref(name: &ObjectRef) -> GroupRef {
     GroupRef { namespace: name.namespace.clone(), name: name.name.clone() }
 }
 
-fn conditions(written: &HttpMatch) -> Conditions {
+/// What is written, as it is compared with requests.
+pub(crate) fn conditions(written: &HttpMatch) -> Conditions {
     let headers = written.headers.iter().flat_map(|headers| headers.iter());
     Conditions {
         name: written.name.clone(),
@@ -66,8 +74,10 @@ fn remarks(written: &HttpMatch) -> Vec<GroupRemark> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, Instant};
+
     use super::*;
-    use crate::index::{Kind, Smi, Stored};
+    use crate::index::{Index, Kind, Smi, Stored, apply};
 
     type HttpRouteGroups = Smi<HttpRouteGroup>;
 
@@ -121,8 +131,58 @@ mod tests {
         let want = [Conditions { headers: vec![pair("Cookie", "y"), pair("cookie", "x")], ..named("odd") }];
         assert_eq!((group.matches(), group.remarks().len()), (Ok(&want[..]), 1), "both must match, as before");
 
-        let bad = object(serde_json::json!({"matches": [{"pathRegex": "/a"}]}));
-        assert!(HttpRouteGroups::apply(&mut snapshot, &key, &bad));
-        assert!(snapshot.route_groups.is_empty());
+        for (name, spec) in [
+            ("a match without a name", serde_json::json!({"matches": [{"pathRegex": "/a"}]})),
+            ("no matches", serde_json::json!({})),
+        ] {
+            let bad = object(spec);
+            assert!(HttpRouteGroups::apply(&mut snapshot, &key, &bad), "{name}");
+            assert!(!HttpRouteGroups::apply(&mut snapshot, &key, &bad), "{name}: nothing new");
+            assert!(snapshot.route_groups.is_empty() && snapshot.unreadable.contains_key(&key), "{name}");
+        }
+        assert!(HttpRouteGroups::apply(&mut snapshot, &key, &good), "it can be read again");
+        assert!(snapshot.unreadable.is_empty());
+    }
+
+    #[test]
+    fn patterns_are_compiled_once_and_while_nobody_waits() {
+        let index = Index::default();
+        let with_status = |generation: i64, status: i64| {
+            let pattern =
+                |number: usize| serde_json::json!({"name": format!("m{number}"), "pathRegex": "[a-z]{40}{20}"});
+            let mut group = object(serde_json::json!({"matches": (0..500).map(pattern).collect::<Vec<_>>()}));
+            group.object.as_mut().unwrap().metadata.generation = Some(generation);
+            group.status.observed_generation = Some(status);
+            group
+        };
+        let timed = |group: &Stored<HttpRouteGroup>| {
+            let start = Instant::now();
+            apply::<HttpRouteGroups>(&index, group);
+            start.elapsed()
+        };
+        let first = timed(&with_status(1, 0));
+        let changes = index.changes();
+        let again = (1..=10).map(|status| timed(&with_status(1, status))).sum::<Duration>();
+        assert!(!changes.has_changed().unwrap(), "a status is no change");
+        assert!(again < first, "ten writes of the status took {again:?}, the group itself {first:?}");
+
+        // Once is enough: where the lock is held while patterns are compiled, it is every time.
+        let longest_wait = |generation: i64| {
+            std::thread::scope(|scope| {
+                let writer = scope.spawn(|| timed(&with_status(generation, 1)));
+                let mut longest = Duration::ZERO;
+                while !writer.is_finished() {
+                    let start = Instant::now();
+                    index.read(|snapshot| assert_eq!(snapshot.route_groups.len(), 1));
+                    longest = longest.max(start.elapsed());
+                }
+                longest
+            })
+        };
+        assert!(
+            (2..10).map(longest_wait).any(|longest| longest < first / 2),
+            "readers wait while patterns are compiled"
+        );
+        assert!(changes.has_changed().unwrap());
     }
 }

@@ -21,6 +21,7 @@ use tokio::sync::watch as channel;
 
 use crate::model::Snapshot;
 
+pub(crate) use http_route_group::conditions;
 pub use said::{Concern, Said, Statuses, Unjudged};
 pub use smi::{Smi, SmiObject};
 pub use stored::{DecodeError, Stored};

@@ -1,23 +1,27 @@
 //! TCPRoutes and UDPRoutes.
 
-use smi_crds::specs::v1alpha4::{PortMatch, TcpRoute, UdpRoute};
+use std::num::NonZeroU16;
+
+use smi_crds::specs::v1alpha4::{TcpRoute, UdpRoute};
 
 use super::{
-    Concern,
+    Concern, DecodeError,
     smi::{SmiObject, identity, put},
 };
 use crate::model::{ObjectRef, PortRoute, SmiKind, Snapshot};
 
 impl SmiObject for TcpRoute {
+    type Part = PortRoute;
     const KIND: SmiKind = SmiKind::TcpRoute;
     const CONCERNS: &'static [Concern] = &[Concern::Here(SmiKind::TcpRoute), Concern::Here(SmiKind::TrafficTarget)];
 
-    fn put(&self, snapshot: &mut Snapshot, name: &ObjectRef) -> bool {
-        put(
-            &mut snapshot.port_routes,
-            name,
-            read(identity(self), self.spec.spec.as_ref().and_then(|spec| spec.matches.as_ref())),
-        )
+    fn part(&self) -> Result<PortRoute, DecodeError> {
+        let matches = self.spec.spec.as_ref().and_then(|spec| spec.matches.as_ref());
+        Ok(route(identity(self), matches.and_then(|matches| matches.name.clone()), self.ports()))
+    }
+
+    fn put(snapshot: &mut Snapshot, name: &ObjectRef, route: PortRoute) -> bool {
+        put(&mut snapshot.port_routes, name, route)
     }
 
     fn take(snapshot: &mut Snapshot, name: &ObjectRef) -> bool {
@@ -30,15 +34,17 @@ impl SmiObject for TcpRoute {
 }
 
 impl SmiObject for UdpRoute {
+    type Part = PortRoute;
     const KIND: SmiKind = SmiKind::UdpRoute;
     const CONCERNS: &'static [Concern] = &[Concern::Here(SmiKind::UdpRoute), Concern::Here(SmiKind::TrafficTarget)];
 
-    fn put(&self, snapshot: &mut Snapshot, name: &ObjectRef) -> bool {
-        put(
-            &mut snapshot.port_routes,
-            name,
-            read(identity(self), self.spec.spec.as_ref().and_then(|spec| spec.matches.as_ref())),
-        )
+    fn part(&self) -> Result<PortRoute, DecodeError> {
+        let matches = self.spec.spec.as_ref().and_then(|spec| spec.matches.as_ref());
+        Ok(route(identity(self), matches.and_then(|matches| matches.name.clone()), self.ports()))
+    }
+
+    fn put(snapshot: &mut Snapshot, name: &ObjectRef, route: PortRoute) -> bool {
+        put(&mut snapshot.port_routes, name, route)
     }
 
     fn take(snapshot: &mut Snapshot, name: &ObjectRef) -> bool {
@@ -54,9 +60,8 @@ fn of_kind(snapshot: &Snapshot, kind: SmiKind) -> Vec<ObjectRef> {
     snapshot.port_routes.keys().filter(|name| name.kind == kind).cloned().collect()
 }
 
-fn read((uid, generation): (String, i64), matches: Option<&PortMatch>) -> PortRoute {
-    let name = matches.and_then(|matches| matches.name.clone());
-    PortRoute { uid, generation, name, ports: matches.into_iter().flat_map(PortMatch::numbers).collect() }
+fn route((uid, generation): (String, i64), name: Option<String>, ports: impl Iterator<Item = NonZeroU16>) -> PortRoute {
+    PortRoute { uid, generation, name, ports: ports.collect() }
 }
 
 #[cfg(test)]

@@ -102,7 +102,10 @@ impl Statuses {
 
     /// An object is gone.
     pub(super) fn forget(&self, name: &ObjectRef) {
-        self.locked().said.remove(name);
+        let mut state = self.locked();
+        state.said.remove(name);
+        // Where nobody judges, as in a replica that never leads, nobody else takes it out.
+        state.unjudged.objects.remove(name);
     }
 
     fn notify(&self) {
@@ -134,7 +137,9 @@ mod tests {
             assert_eq!(!statuses.take_unjudged().is_empty(), want, "{case}");
         }
         assert_eq!(statuses.said(&name).map(|said| said.version), Some(3));
+        statuses.note(name.clone(), said(4, 3));
         statuses.forget(&name);
         assert_eq!(statuses.said(&name), None);
+        assert_eq!(statuses.take_unjudged(), Unjudged::default(), "nothing is left of what is gone, judged or not");
     }
 }

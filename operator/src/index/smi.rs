@@ -5,18 +5,29 @@ use std::{fmt::Debug, marker::PhantomData};
 use kube::{Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
-use super::{Concern, Kind, Said, Stored};
+use super::{Concern, DecodeError, Index, Kind, Said, Stored};
 use crate::model::{ObjectRef, SmiKind, Snapshot, Unreadable};
 
 /// How objects of one SMI kind stand in the snapshot.
 pub trait SmiObject: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static {
+    /// What the snapshot holds of an object.
+    type Part;
     /// Which kind it is.
     const KIND: SmiKind;
     /// What may be judged otherwise when an object of this kind changes.
     const CONCERNS: &'static [Concern];
 
-    /// Puts an object into the snapshot; `false` when that changed nothing.
-    fn put(&self, snapshot: &mut Snapshot, name: &ObjectRef) -> bool;
+    /// Whether the snapshot holds this very object; `false` where that is not cheaper to tell than `part`.
+    fn is_known(&self, _: &Snapshot, _: &ObjectRef) -> bool {
+        false
+    }
+    /// What the snapshot holds of this object. This may take long.
+    ///
+    /// # Errors
+    /// When the object cannot mean anything.
+    fn part(&self) -> Result<Self::Part, DecodeError>;
+    /// Puts what it holds of an object into the snapshot; `false` when that changed nothing.
+    fn put(snapshot: &mut Snapshot, name: &ObjectRef, part: Self::Part) -> bool;
     /// Takes an object out of the snapshot; `false` when it was not there.
     fn take(snapshot: &mut Snapshot, name: &ObjectRef) -> bool;
     /// Names of this kind in the snapshot.
@@ -42,27 +53,16 @@ impl<K: SmiObject> Kind for Smi<K> {
     }
 
     fn apply(snapshot: &mut Snapshot, key: &ObjectRef, stored: &Stored<K>) -> bool {
-        match &stored.object {
-            Ok(object) => {
-                let was_unreadable = snapshot.unreadable.remove(key).is_some();
-                object.put(snapshot, key) || was_unreadable
-            }
-            Err(error) => {
-                let unreadable = Unreadable {
-                    uid: stored.uid().unwrap_or_default(),
-                    generation: stored.metadata.generation.unwrap_or_default(),
-                    field: error.field.clone(),
-                    error: error.error.clone(),
-                };
-                if snapshot.unreadable.get(key) == Some(&unreadable) {
-                    return false;
-                }
-                tracing::warn!(object = %key, error = error as &dyn std::error::Error, "Ignored an object that cannot be read");
-                K::take(snapshot, key);
-                snapshot.unreadable.insert(key.clone(), unreadable);
-                true
-            }
+        !is_known(snapshot, key, stored) && settle(snapshot, key, stored, part(stored))
+    }
+
+    /// Writes of a status, Weft's own among them, change no part; and while a part is made nobody waits.
+    fn bring(index: &Index, key: &ObjectRef, stored: &Stored<K>) {
+        if index.read(|snapshot| is_known(snapshot, key, stored)) {
+            return;
         }
+        let part = part(stored);
+        index.change(Self::namespace(key), Self::CONCERNS, |snapshot| settle(snapshot, key, stored, part));
     }
 
     fn remove(snapshot: &mut Snapshot, key: &ObjectRef) -> bool {
@@ -86,6 +86,39 @@ impl<K: SmiObject> Kind for Smi<K> {
             version: stored.resource_version().and_then(|version| version.parse().ok()).unwrap_or_default(),
             status: stored.status.clone(),
         })
+    }
+}
+
+fn is_known<K: SmiObject>(snapshot: &Snapshot, key: &ObjectRef, stored: &Stored<K>) -> bool {
+    stored.object.as_ref().is_ok_and(|object| object.is_known(snapshot, key))
+}
+
+fn part<K: SmiObject>(stored: &Stored<K>) -> Result<K::Part, DecodeError> {
+    stored.object.as_ref().map_err(Clone::clone).and_then(K::part)
+}
+
+fn settle<K: SmiObject>(
+    snapshot: &mut Snapshot,
+    key: &ObjectRef,
+    stored: &Stored<K>,
+    part: Result<K::Part, DecodeError>,
+) -> bool {
+    match part {
+        Ok(part) => {
+            let was_unreadable = snapshot.unreadable.remove(key).is_some();
+            K::put(snapshot, key, part) || was_unreadable
+        }
+        Err(error) => {
+            let (uid, generation) = identity(stored);
+            let unreadable = Unreadable { uid, generation, field: error.field.clone(), error: error.error.clone() };
+            if snapshot.unreadable.get(key) == Some(&unreadable) {
+                return false;
+            }
+            tracing::warn!(object = %key, error = &error as &dyn std::error::Error, "Ignored an object that cannot be read");
+            K::take(snapshot, key);
+            snapshot.unreadable.insert(key.clone(), unreadable);
+            true
+        }
     }
 }
 

@@ -4,18 +4,23 @@ use kube::ResourceExt;
 use smi_crds::split::v1alpha4::TrafficSplit;
 
 use super::{
-    Concern,
+    Concern, DecodeError,
     smi::{SmiObject, identity},
 };
 use crate::model::{ObjectRef, SmiKind, Snapshot, Split, SplitBackend, SplitRef};
 
 impl SmiObject for TrafficSplit {
+    type Part = Split;
     const KIND: SmiKind = SmiKind::TrafficSplit;
     const CONCERNS: &'static [Concern] =
         &[Concern::Here(SmiKind::TrafficSplit), Concern::Here(SmiKind::HttpRouteGroup)];
 
-    fn put(&self, snapshot: &mut Snapshot, name: &ObjectRef) -> bool {
-        let (name, split) = (split_ref(name), read(self));
+    fn part(&self) -> Result<Split, DecodeError> {
+        Ok(read(self))
+    }
+
+    fn put(snapshot: &mut Snapshot, name: &ObjectRef, split: Split) -> bool {
+        let name = split_ref(name);
         if snapshot.splits.get(&name) == Some(&split) {
             return false;
         }

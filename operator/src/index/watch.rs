@@ -36,6 +36,11 @@ pub trait Kind: Send + 'static {
     /// Keys of this kind in the snapshot.
     fn keys(snapshot: &Snapshot) -> Vec<Self::Key>;
 
+    /// Puts an object into the index.
+    fn bring(index: &Index, key: &Self::Key, object: &Self::Object) {
+        index.change(Self::namespace(key), Self::CONCERNS, |snapshot| Self::apply(snapshot, key, object));
+    }
+
     /// The SMI object that a key names; `None` for every other kind.
     fn object_ref(_: &Self::Key) -> Option<ObjectRef> {
         None
@@ -96,7 +101,7 @@ pub(crate) fn apply<K: Kind>(index: &Index, object: &K::Object) -> Option<K::Key
     if let (Some(name), Some(said)) = (K::object_ref(&key), K::said(object)) {
         index.statuses().note(name, said);
     }
-    index.change(K::namespace(&key), K::CONCERNS, |snapshot| K::apply(snapshot, &key, object));
+    K::bring(index, &key, object);
     Some(key)
 }
 

@@ -14,7 +14,7 @@ pub use destination::{
     AppliedGroup, AppliedSplit, Backend, ConditionalSplit, Destination, Endpoint, PodPort, ServicePort, Target,
 };
 pub use name::{GroupRef, PodRef, ServiceRef, SplitRef, UnknownWorkloadKind, WorkloadKind, WorkloadRef};
-pub use route_group::{GroupProblem, GroupRemark, RouteGroup};
+pub use route_group::{GroupProblem, GroupRemark, MAX_PATTERNS, RouteGroup};
 pub use smi::{ObjectRef, SmiKind};
 pub use snapshot::{Pod, Port, Service, Slice, SliceEndpoint, Snapshot, Split, SplitBackend, Unreadable};
 pub use splits::Splits;

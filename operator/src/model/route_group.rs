@@ -8,6 +8,10 @@ use weft_policy::http::{Conditions, InvalidMatch, Match};
 
 use super::Unreadable;
 
+/// Patterns of paths and headers that one group may have. Each takes up to some milliseconds to compile, here, in admission and
+/// in every sidecar that the group concerns.
+pub const MAX_PATTERNS: usize = 1024;
+
 /// An HTTPRouteGroup.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RouteGroup {
@@ -41,6 +45,11 @@ pub enum GroupProblem {
     /// A match cannot be compared with requests.
     #[error(transparent)]
     Match(#[from] InvalidMatch),
+    /// It would take long to compile.
+    #[error(
+        "the matches have {0} patterns in pathRegex and headers, and at most {MAX_PATTERNS} are compiled; divide them among groups"
+    )]
+    TooManyPatterns(usize),
     /// Two matches have one name, so that a rule which names it would be ambiguous.
     #[error("match {0:?}: more than one match has this name; give each a name of its own")]
     Duplicate(String),
@@ -58,7 +67,13 @@ impl RouteGroup {
             (!names.insert(conditions.name.clone())).then(|| GroupProblem::Duplicate(conditions.name.clone()))
         };
         let mut problems: Vec<GroupProblem> = matches.iter().filter_map(duplicate).collect();
-        problems.extend(matches.iter().filter_map(|conditions| Match::new(conditions).err().map(GroupProblem::from)));
+        let patterns = Self::patterns(&matches);
+        if patterns > MAX_PATTERNS {
+            problems.push(GroupProblem::TooManyPatterns(patterns));
+        } else {
+            let wrong = matches.iter().filter_map(|conditions| Match::new(conditions).err());
+            problems.extend(wrong.map(GroupProblem::from));
+        }
         Self { uid, generation, matches, problems, remarks: Vec::new() }
     }
 
@@ -73,6 +88,19 @@ impl RouteGroup {
     #[must_use]
     pub fn remarks(&self) -> &[GroupRemark] {
         &self.remarks
+    }
+
+    /// How many patterns matches have.
+    #[must_use]
+    pub fn patterns(matches: &[Conditions]) -> usize {
+        let of_match =
+            |conditions: &Conditions| usize::from(conditions.path_regex.is_some()) + conditions.headers.len();
+        matches.iter().map(of_match).sum()
+    }
+
+    /// Whether these are its matches.
+    pub fn is_written_as(&self, matches: impl Iterator<Item = Conditions>) -> bool {
+        matches.collect::<Vec<_>>() == self.matches
     }
 
     /// What its author has to mend, duplicate names first; empty when it is accepted.
@@ -102,6 +130,7 @@ mod tests {
             path_regex: Some(regex.to_owned()),
             ..Conditions::default()
         };
+        let many = |patterns: usize| (0..patterns).map(|number| on(&format!("m{number}"), "/a")).collect();
         for (name, matches, want) in [
             ("right", vec![on("a", "/a"), on("b", "/b")], vec![]),
             ("empty", vec![], vec![]),
@@ -110,6 +139,14 @@ mod tests {
                 vec![on("a", "/a"), on("b", "/(")],
                 vec![
                     r#"match "b": pathRegex: "/(" is no regular expression in RE2 syntax: unclosed group, at character 2"#,
+                ],
+            ),
+            ("as many patterns as there may be", many(MAX_PATTERNS), vec![]),
+            (
+                "more",
+                many(MAX_PATTERNS + 1),
+                vec![
+                    "the matches have 1025 patterns in pathRegex and headers, and at most 1024 are compiled; divide them among groups",
                 ],
             ),
             (

@@ -1,5 +1,7 @@
 //! HTTPRouteGroup: `headers` from `v1alpha2` on, `matches` under `spec` from `v1alpha3` on.
 
+use std::collections::{HashMap, VecDeque};
+
 use serde_json::{Map, Value, json};
 
 use super::kept::unchecked;
@@ -99,23 +101,27 @@ fn is_place(place: &Value, has_matches: bool) -> bool {
 /// match more than was meant.
 fn restore_headers(matches: &mut [Value], kept: &Value, reader: &Reader<'_>) -> Result<(), ConversionError> {
     let kept = kept.as_array().into_iter().flatten();
-    let mut kept: Vec<_> = kept.filter_map(|entry| Some((entry.get(0)?.as_str()?, entry.get(1)))).collect();
+    let kept: Vec<_> = kept.filter_map(|entry| Some((entry.get(0)?.as_str()?, entry.get(1)))).collect();
+    // By name, where they stand among those that are kept, in order.
+    let mut left: HashMap<&str, VecDeque<usize>> = HashMap::new();
+    for (at, (name, _)) in kept.iter().enumerate() {
+        left.entry(name).or_default().push_back(at);
+    }
     let mut renamed = None;
     for (index, item) in matches.iter_mut().enumerate() {
         let name = item.get("name").and_then(Value::as_str).unwrap_or_default();
-        match kept.iter().position(|(kept, _)| *kept == name) {
+        match left.get_mut(name).and_then(VecDeque::pop_front) {
             Some(at) => {
-                let (_, headers) = kept.remove(at);
-                if let (Some(headers), Value::Object(item)) = (headers, item) {
+                if let (Some(headers), Value::Object(item)) = (kept[at].1, item) {
                     item.insert("headers".to_owned(), headers.clone());
                 }
             }
             None => renamed = renamed.or(Some((index, name.to_owned()))),
         }
     }
-    let gone = kept.iter().find(|(_, headers)| headers.is_some());
-    if let (Some((index, renamed)), Some((gone, _))) = (renamed, gone) {
-        let reason = Reason::HeadersLost { renamed, gone: (*gone).to_owned() };
+    let gone = left.into_values().flatten().filter(|at| kept[*at].1.is_some()).min();
+    if let (Some((index, renamed)), Some(gone)) = (renamed, gone) {
+        let reason = Reason::HeadersLost { renamed, gone: kept[gone].0.to_owned() };
         return Err(reader.error(format!("matches[{index}].name"), reason));
     }
     Ok(())

@@ -49,13 +49,11 @@ impl Kept {
             None if self.0.is_empty() => return,
             None => Value::from(Value::Object(self.0).to_string()),
         };
-        let metadata = body.entry("metadata").or_insert_with(|| Value::Object(Map::new()));
-        if let Value::Object(metadata) = metadata {
-            let annotations = metadata.entry("annotations").or_insert_with(|| Value::Object(Map::new()));
-            if let Value::Object(annotations) = annotations {
-                annotations.insert(CONVERSION.to_owned(), text);
-            }
-        }
+        let mut metadata = fields(body.remove("metadata"));
+        let mut annotations = fields(metadata.remove("annotations"));
+        annotations.insert(CONVERSION.to_owned(), text);
+        metadata.insert("annotations".to_owned(), Value::Object(annotations));
+        body.insert("metadata".to_owned(), Value::Object(metadata));
     }
 
     pub(super) fn get(&self, name: &str) -> Option<&Value> {
@@ -95,6 +93,15 @@ pub(super) fn read(text: &str, kind: &Kind) -> Result<Map<String, Value>, String
 /// Lets anything pass: for what is without effect if it does not fit.
 pub(super) fn unchecked(_: &Value) -> Result<(), String> {
     Ok(())
+}
+
+/// The fields of an object. What is none, such as null, makes way for one: it can hold nothing, and what is kept may
+/// restrict the object.
+fn fields(value: Option<Value>) -> Map<String, Value> {
+    match value {
+        Some(Value::Object(fields)) => fields,
+        _ => Map::new(),
+    }
 }
 
 /// Removes the annotation, and with it a map that holds nothing else.

@@ -1,6 +1,9 @@
 //! TrafficTarget: no `spec` in `v1alpha1`, a port on the destination until `v1alpha2`, groups of subjects in `v1alpha4`.
 
-use std::num::NonZeroU16;
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    num::NonZeroU16,
+};
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -93,19 +96,17 @@ fn check_kept_port(port: &Value) -> Result<(), String> {
 /// A group that does not fit is left out: without one, a subject's kind says what it is.
 fn restore_groups(spec: &mut Map<String, Value>, kept: Value) {
     let Value::Array(kept) = kept else { return };
-    let mut kept: Vec<(Value, Option<Value>)> = kept
-        .into_iter()
-        .filter_map(|mut subject| {
-            let group = subject.as_object_mut()?.remove("group").filter(|group| group.is_string() || group.is_null());
-            Some((subject, group))
-        })
-        .collect();
+    // Those that are equal but for their groups have them in their order.
+    let mut groups: HashMap<Value, VecDeque<Option<Value>>> = HashMap::new();
+    for mut subject in kept {
+        let Some(fields) = subject.as_object_mut() else { continue };
+        let group = fields.remove("group").filter(|group| group.is_string() || group.is_null());
+        groups.entry(subject).or_default().push_back(group);
+    }
     for subject in subjects(spec) {
-        if let Some(at) = kept.iter().position(|(kept, _)| kept == subject) {
-            let (_, group) = kept.remove(at);
-            if let Some(group) = group {
-                subject["group"] = group;
-            }
+        let group = groups.get_mut(&*subject).and_then(VecDeque::pop_front);
+        if let Some(group) = group.flatten() {
+            subject["group"] = group;
         }
     }
 }
@@ -135,11 +136,9 @@ fn lower(body: &mut Map<String, Value>, kept: &mut Kept, to: Version) {
         all.push((subject.clone(), whole, has_group));
     }
     // One without a group that otherwise equals one with a group is kept, too, so that they are told apart by order.
-    let groups: Vec<Value> = all
-        .iter()
-        .filter(|(bare, ..)| all.iter().any(|(other, _, has_group)| *has_group && other == bare))
-        .map(|(_, whole, _)| whole.clone())
-        .collect();
+    let with_group: HashSet<&Value> = all.iter().filter(|(.., has_group)| *has_group).map(|(bare, ..)| bare).collect();
+    let groups: Vec<Value> =
+        all.iter().filter(|(bare, ..)| with_group.contains(bare)).map(|(_, whole, _)| whole.clone()).collect();
     if !groups.is_empty() {
         kept.insert(GROUPS, Value::Array(groups));
     }

@@ -37,6 +37,7 @@ fn reads_quantities_exactly() {
 fn refuses_what_is_no_weight() {
     let syntax = |text: &str| InvalidQuantity::Syntax(text.to_owned());
     let range = |text: &str| InvalidQuantity::Range(text.to_owned());
+    let (long, dashes) = ("0".repeat(65), "-".repeat(3_000_000));
     for (name, text, want) in [
         ("word", "abc", syntax("abc")),
         ("empty", "", syntax("")),
@@ -49,6 +50,11 @@ fn refuses_what_is_no_weight() {
         ("exponent of three digits", "1e100", syntax("1e100")),
         ("negative", "-1", InvalidQuantity::Negative("-1".to_owned())),
         ("two signs", "--1", syntax("--1")),
+        ("two other signs", "-+1", syntax("-+1")),
+        ("plus and minus", "+-1", syntax("+-1")),
+        ("minus zero with two signs", "--0", syntax("--0")),
+        ("longer than anybody writes", &long, InvalidQuantity::TooLong(65)),
+        ("dashes that would fill any stack", &dashes, InvalidQuantity::TooLong(3_000_000)),
         ("finer than billionths", "0.5n", range("0.5n")),
         ("too many digits", "1234567890123456789", range("1234567890123456789")),
         ("too large", "9999999999E", range("9999999999E")),

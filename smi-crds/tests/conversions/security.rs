@@ -67,6 +67,43 @@ fn keeps_a_port_that_cannot_be_read_failing_through_every_version() {
 }
 
 #[test]
+fn keeps_the_port_where_there_is_nothing_to_keep_it_in() {
+    for (name, metadata) in [
+        ("no annotations", json!({"name": "web"})),
+        ("null as annotations", json!({"name": "web", "annotations": null})),
+        ("null as metadata", Value::Null),
+        ("annotations that are none", json!({"name": "web", "annotations": []})),
+    ] {
+        for version in ["v1alpha1", "v1alpha2"] {
+            let mut written = target("v1alpha2", "{}", Some(json!(8080)));
+            written["metadata"] = metadata.clone();
+            if version == "v1alpha1" {
+                written["apiVersion"] = json!("access.smi-spec.io/v1alpha1");
+                let spec = written["spec"].take();
+                written.as_object_mut().unwrap().remove("spec");
+                written["destination"] = spec["destination"].clone();
+            }
+            let mut stored = convert(written, "access.smi-spec.io/v1alpha4").expect(name);
+            stored["metadata"]["name"] = json!("web");
+            assert_eq!(read(stored).port(), Ok(NonZeroU16::new(8080)), "{name}, {version}");
+        }
+    }
+}
+
+/// Long enough for a call in each other's to need more than any stack.
+#[test]
+fn an_annotation_of_dashes_is_without_effect() {
+    let stored = json!({
+        "apiVersion": "split.smi-spec.io/v1alpha4",
+        "kind": "TrafficSplit",
+        "metadata": {"name": "web", "annotations": {CONVERSION: json!({"weights": ["-".repeat(200_000)]}).to_string()}},
+        "spec": {"service": "web", "backends": [{"service": "v1", "weight": 1}]},
+    });
+    let shown = convert(stored, "split.smi-spec.io/v1alpha1").unwrap();
+    assert_eq!(shown["spec"]["backends"][0]["weight"], "1");
+}
+
+#[test]
 fn lets_the_visible_port_win_over_a_forged_one() {
     for (name, visible, want) in [("given", Some(json!(80)), NonZeroU16::new(80)), ("removed", None, None)] {
         let written = target("v1alpha2", r#"{"port":9090}"#, visible);

@@ -8,11 +8,18 @@ use serde_json::{Value, value::RawValue};
 use smi_crds::ConversionError;
 use thiserror::Error;
 
+use crate::admission::shortened;
+
 /// The one form of review that is answered.
 const META_KIND: &str = "ConversionReview";
 const META_API_VERSION_V1: &str = "apiextensions.k8s.io/v1";
 /// How many objects that cannot be converted a message names.
 const NAMED: usize = 10;
+/// How much is said of each in bytes, because what is wrong may be repeated and have any size.
+const NAMED_BYTES: usize = 1024;
+/// Largest object. The API server takes no larger request, and etcd keeps half of it; what an object takes in memory while it is
+/// converted may be sixteen times its text and more.
+const MAX_OBJECT_BYTES: usize = 3 * 1024 * 1024;
 
 /// Why a review cannot be answered: it is none.
 #[derive(Debug, Error)]
@@ -39,6 +46,11 @@ enum ObjectError {
     /// It cannot be read at all.
     #[error("object {index} of the review is no JSON object: {source}")]
     Syntax { index: usize, source: serde_json::Error },
+    /// The API server has none of this size.
+    #[error(
+        "object {index} of the review has {bytes} bytes: make it smaller, at most {MAX_OBJECT_BYTES} are converted"
+    )]
+    TooLarge { index: usize, bytes: usize },
     /// It has no place in the version that is asked for.
     #[error(transparent)]
     Conversion(#[from] ConversionError),
@@ -132,6 +144,10 @@ pub(super) fn answer(body: &[u8]) -> Result<Answer, ReviewError> {
 
 fn convert(index: usize, object: &RawValue, to: &str) -> Result<Box<RawValue>, ObjectError> {
     let syntax = |source| ObjectError::Syntax { index, source };
+    let bytes = object.get().len();
+    if bytes > MAX_OBJECT_BYTES {
+        return Err(ObjectError::TooLarge { index, bytes });
+    }
     let object: Value = serde_json::from_str(object.get()).map_err(syntax)?;
     let mut converted = smi_crds::convert(object, to)?;
     // A server-side apply converts parts of objects as well, and the API server takes no answer without metadata.
@@ -154,7 +170,7 @@ impl Failures {
     fn note(&mut self, error: &ObjectError) {
         self.count += 1;
         if self.named.len() < NAMED {
-            self.named.push(error.to_string());
+            self.named.push(shortened(error.to_string(), NAMED_BYTES));
         }
     }
 

@@ -95,6 +95,23 @@ async fn one_that_cannot_be_converted_fails_the_review_and_is_named() {
 }
 
 #[tokio::test]
+async fn an_object_beyond_what_the_api_server_takes_is_refused_and_nothing_long_is_repeated() {
+    let mut list = split("v1alpha1", "list", 1.into());
+    list["spec"]["more"] = vec![0; 1_600_000].into();
+    let long = split("v1alpha1", "long", json!("x".repeat(1000)));
+    let kind = json!({"apiVersion": "split.smi-spec.io/v1alpha1", "kind": "k".repeat(2_000_000), "metadata": {}});
+    for (name, object, want) in [
+        ("large", &list, "object 0 of the review has 3200"),
+        ("long", &long, "TrafficSplit shop/long: spec.backends[0].weight: a text of 1000 bytes is not a quantity"),
+        ("long kind", &kind, "kkkk..."),
+    ] {
+        let answer = converted(&review("v1alpha4", std::slice::from_ref(object)), true).await;
+        let message = answer["response"]["result"]["message"].as_str().unwrap();
+        assert!(message.contains(want) && message.len() <= 1024, "{name}: {message:.2000}");
+    }
+}
+
+#[tokio::test]
 async fn a_list_of_thousands_is_one_answer() {
     let objects: Vec<Value> = (0..5000).map(|number| split("v1alpha4", &format!("web-{number}"), 1.into())).collect();
     let review = review("v1alpha1", &objects);

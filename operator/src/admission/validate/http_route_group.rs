@@ -1,9 +1,15 @@
 //! `HTTPRouteGroup`: patterns, header names, and the names that rules refer to.
 
+use std::collections::HashMap;
+
 use smi_crds::specs::v1alpha4::HttpRouteGroup;
 use weft_policy::http::{Conditions, Match};
 
 use super::{Refusal, Verdict, Warning};
+use crate::{
+    index::conditions,
+    model::{MAX_PATTERNS, RouteGroup},
+};
 
 /// Judges a group.
 pub(super) fn judge(object: &HttpRouteGroup) -> Verdict {
@@ -21,22 +27,24 @@ pub(super) fn judge(object: &HttpRouteGroup) -> Verdict {
     if matches.is_empty() {
         verdict.warn(Warning::NoMatches);
     }
-    for (index, http_match) in matches.iter().enumerate() {
-        if let Some(first) = matches[..index].iter().position(|earlier| earlier.name == http_match.name) {
+    let compared: Vec<Conditions> = matches.iter().map(conditions).collect();
+    let patterns = RouteGroup::patterns(&compared);
+    if patterns > MAX_PATTERNS {
+        verdict.refuse(Refusal::TooManyPatterns { path, patterns });
+    }
+    let mut firsts = HashMap::new();
+    for (index, (http_match, conditions)) in matches.iter().zip(&compared).enumerate() {
+        let first = *firsts.entry(http_match.name.as_str()).or_insert(index);
+        if first != index {
             verdict.refuse(Refusal::MatchTwice { path, index, first, name: http_match.name.clone() });
         }
         let problems = http_match.headers.iter().flat_map(|headers| headers.problems());
         for problem in problems {
             verdict.refuse(Refusal::Headers { path, index, name: http_match.name.clone(), problem });
         }
-        let headers = http_match.headers.iter().flat_map(|headers| headers.iter());
-        let conditions = Conditions {
-            name: http_match.name.clone(),
-            path_regex: http_match.path_regex.clone(),
-            methods: http_match.methods.iter().flatten().map(|method| method.as_str().to_owned()).collect(),
-            headers: headers.map(|(name, regex)| (name.to_owned(), regex.to_owned())).collect(),
-        };
-        if let Err(problem) = Match::new(&conditions) {
+        if patterns <= MAX_PATTERNS
+            && let Err(problem) = Match::new(conditions)
+        {
             verdict.refuse(Refusal::Match { path, index, problem });
         }
     }

@@ -39,6 +39,12 @@ impl Kind {
             _ => None,
         }
     }
+
+    /// Whether what is said of an object depends on others.
+    #[must_use]
+    pub fn refers_to_others(self) -> bool {
+        matches!(self, Self::TrafficSplit | Self::TrafficTarget)
+    }
 }
 
 /// Judges an object of the stored version in `namespace`. `snapshot` is `None` as long as the cluster has not been read: then

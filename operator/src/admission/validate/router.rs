@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Json, Router,
-    body::Bytes,
-    extract::{DefaultBodyLimit, State},
+    extract::{DefaultBodyLimit, Request, State},
     response::{IntoResponse, Response},
     routing::post,
 };
@@ -15,19 +14,29 @@ use kube::core::{
     admission::{AdmissionRequest, AdmissionResponse, AdmissionReview, META_API_VERSION_V1, META_KIND, Operation},
 };
 use serde_json::Value;
+use smi_crds::STORED;
 use thiserror::Error;
 
 use super::{Kind, Verdict, judge};
-use crate::{compile::Mesh, index::Index};
+use crate::{
+    admission::{
+        intake::{Intake, IntakeError},
+        shortened,
+    },
+    compile::Mesh,
+    index::Index,
+};
 
 /// The API server takes objects of up to 3 MiB, and sends the old one as well.
 const MAX_REVIEW_BYTES: usize = 8 * 1024 * 1024;
+/// How much of larger reviews is in memory at a time.
+const ROOM_BYTES: usize = 2 * MAX_REVIEW_BYTES;
+/// How many larger reviews are worked on at a time. What is read of one may take many times its size.
+const TURNS: usize = 1;
 /// Longest warning in bytes: what is beyond, the API server may cut anywhere.
 const MAX_WARNING_BYTES: usize = 256;
 /// How many warnings are given: the API server drops those beyond 4096 bytes altogether.
 const MAX_WARNINGS: usize = 15;
-/// The version that is judged. The API server converts the others to it, because the webhook's rules ask for no other.
-const VERSION: &str = "v1alpha4";
 
 /// Why a review cannot be answered.
 #[derive(Debug, Error)]
@@ -38,7 +47,7 @@ enum ReviewError {
     Version { kind: String, api_version: String },
     #[error("the AdmissionReview holds no request")]
     NoRequest,
-    #[error("the AdmissionReview is about {kind} of {group}/{version}: only kinds of SMI in {VERSION} are judged")]
+    #[error("the AdmissionReview is about {kind} of {group}/{version}: only kinds of SMI in {STORED} are judged")]
     Kind { kind: String, group: String, version: String },
     #[error("the AdmissionReview holds no object")]
     NoObject,
@@ -56,32 +65,41 @@ impl IntoResponse for ReviewError {
 struct Cluster {
     index: Arc<Index>,
     mesh: Arc<Mesh>,
+    intake: Intake,
 }
 
 /// Serves `POST /validate`: an `AdmissionReview` of `admission.k8s.io/v1` about an SMI object that is created or updated.
 pub fn router(index: Arc<Index>, mesh: Mesh) -> Router {
-    Router::new()
-        .route("/validate", post(review))
-        .layer(DefaultBodyLimit::max(MAX_REVIEW_BYTES))
-        .with_state(Cluster { index, mesh: Arc::new(mesh) })
+    let intake = Intake::new(MAX_REVIEW_BYTES, ROOM_BYTES, TURNS);
+    // The body is measured while it is read.
+    Router::new().route("/validate", post(review)).layer(DefaultBodyLimit::disable()).with_state(Cluster {
+        index,
+        mesh: Arc::new(mesh),
+        intake,
+    })
 }
 
-async fn review(
-    State(cluster): State<Cluster>,
-    body: Bytes,
-) -> Result<Json<AdmissionReview<DynamicObject>>, ReviewError> {
-    let review: AdmissionReview<DynamicObject> = serde_json::from_slice(&body)?;
+type Answer = Json<AdmissionReview<DynamicObject>>;
+
+async fn review(State(cluster): State<Cluster>, request: Request) -> Result<Result<Answer, ReviewError>, IntakeError> {
+    let intake = cluster.intake.clone();
+    intake.answer(request, move |body| read(body, &cluster)).await
+}
+
+fn read(body: &[u8], cluster: &Cluster) -> Result<Answer, ReviewError> {
+    let review: AdmissionReview<DynamicObject> = serde_json::from_slice(body)?;
     if review.types.kind != META_KIND || review.types.api_version != META_API_VERSION_V1 {
         return Err(ReviewError::Version { kind: review.types.kind, api_version: review.types.api_version });
     }
     let Ok(request): Result<AdmissionRequest<DynamicObject>, _> = review.try_into() else {
         return Err(ReviewError::NoRequest);
     };
-    Ok(Json(answer(&request, &cluster)?.into_review()))
+    Ok(Json(answer(&request, cluster)?.into_review()))
 }
 
 fn answer(request: &AdmissionRequest<DynamicObject>, cluster: &Cluster) -> Result<AdmissionResponse, ReviewError> {
-    let kind = Kind::of(&request.kind.group, &request.kind.kind).filter(|_| request.kind.version == VERSION);
+    // The API server converts objects of other versions to this one, because the webhook's rules ask for no other.
+    let kind = Kind::of(&request.kind.group, &request.kind.kind).filter(|_| request.kind.version == STORED);
     let kind = kind.ok_or_else(|| ReviewError::Kind {
         kind: request.kind.kind.clone(),
         group: request.kind.group.clone(),
@@ -97,10 +115,12 @@ fn answer(request: &AdmissionRequest<DynamicObject>, cluster: &Cluster) -> Resul
         return Ok(response);
     }
     let namespace = request.namespace.as_deref().or(object.metadata.namespace.as_deref()).unwrap_or_default();
-    let verdict = cluster.index.read(|snapshot| {
-        let snapshot = cluster.index.is_synced().then_some(snapshot);
-        judge(kind, object, namespace, &cluster.mesh, snapshot)
-    });
+    let verdict = if kind.refers_to_others() && cluster.index.is_synced() {
+        cluster.index.read(|snapshot| judge(kind, object, namespace, &cluster.mesh, Some(snapshot)))
+    } else {
+        // Changes of the cluster do not wait for it: patterns take time.
+        judge(kind, object, namespace, &cluster.mesh, None)
+    };
     let name = object.metadata.name.as_deref().or(object.metadata.generate_name.as_deref()).unwrap_or_default();
     let subject = format!("{} {namespace}/{name}", request.kind.kind);
     Ok(respond(response, &subject, &verdict))
@@ -139,14 +159,4 @@ fn respond(response: AdmissionResponse, subject: &str, verdict: &Verdict) -> Adm
     response.result.code = StatusCode::UNPROCESSABLE_ENTITY.as_u16();
     response.result.reason = "Invalid".to_owned();
     response
-}
-
-/// The text, or the beginning of it that fits.
-fn shortened(mut text: String, bytes: usize) -> String {
-    const MORE: &str = "...";
-    if text.len() > bytes {
-        text.truncate(text.floor_char_boundary(bytes - MORE.len()));
-        text.push_str(MORE);
-    }
-    text
 }

@@ -1,6 +1,6 @@
 //! `TrafficSplit`: names, shares, and how it stands to other splits.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use smi_crds::split::v1alpha4::TrafficSplit;
 use weft_policy::root;
@@ -10,6 +10,10 @@ use crate::{
     compile::{Mesh, Share, object_name},
     model::{GroupRef, ServiceRef, Snapshot, Split},
 };
+
+/// How many backends of other splits are looked at for a cycle, which takes some milliseconds: the snapshot is locked meanwhile.
+/// More than that are not meant to be read by people, and a warning is for them.
+const MAX_SEARCHED: usize = 65_536;
 
 /// Judges a split of `namespace`. `snapshot` is `None` as long as the cluster has not been read.
 pub(super) fn judge(object: &TrafficSplit, namespace: &str, mesh: &Mesh, snapshot: Option<&Snapshot>) -> Verdict {
@@ -32,11 +36,12 @@ pub(super) fn judge(object: &TrafficSplit, namespace: &str, mesh: &Mesh, snapsho
         }
     }
     let groups = spec.matches.as_deref().unwrap_or_default();
+    let mut named = HashSet::new();
     for (index, group) in groups.iter().enumerate() {
         if let Err(problem) = object_name::check("HTTPRouteGroup", &group.name) {
             verdict.refuse(Refusal::ObjectName { path: format!("spec.matches[{index}].name"), problem });
         }
-        if groups[..index].iter().any(|earlier| earlier.name == group.name) {
+        if !named.insert(group.name.as_str()) {
             verdict.refuse(Refusal::GroupTwice { index, group: group.name.clone() });
         }
     }
@@ -94,81 +99,87 @@ fn warnings(
         }
     }
     let own = object.metadata.name.as_deref().unwrap_or_default();
-    warnings.extend(among(&others(snapshot, namespace, own, mesh), object, root, services));
+    warnings.extend(among(&Others { snapshot, namespace, own, mesh }, object, root, services));
     warnings
 }
 
-/// Another split of the namespace.
-struct Other<'a> {
-    name: &'a str,
-    split: &'a Split,
-    root: String,
-    backends: Vec<String>,
-}
-
-/// The splits of the namespace but for `own`, those with a root that can be told, by name.
-fn others<'a>(snapshot: &'a Snapshot, namespace: &str, own: &str, mesh: &Mesh) -> Vec<Other<'a>> {
-    let parse = |name: &str| root::parse(name, namespace, &mesh.cluster_domain).ok();
-    let of_namespace = snapshot.splits.iter().filter(|(name, _)| name.namespace == namespace && name.name != own);
-    of_namespace
-        .filter_map(|(name, split)| {
-            let backends = split.backends.iter().filter_map(|backend| parse(&backend.service)).collect();
-            Some(Other { name: &name.name, split, root: parse(&split.service)?, backends })
-        })
-        .collect()
-}
-
 /// How a split stands to others.
-fn among(others: &[Other<'_>], object: &TrafficSplit, root: &str, services: &BTreeMap<String, usize>) -> Vec<Warning> {
+fn among(others: &Others<'_>, object: &TrafficSplit, root: &str, services: &BTreeMap<String, usize>) -> Vec<Warning> {
     let mut warnings = Vec::new();
     let created = object.metadata.creation_timestamp.as_ref().map(|time| time.0.as_second());
-    let older = |other: &&Other<'_>| created.is_none_or(|created| other.split.created < created);
-    let decides = |other: &&Other<'_>| other.root == root && other.split.matches.is_empty();
+    let older = |split: &Split| created.is_none_or(|created| split.created < created);
     if object.spec.matches.as_ref().is_none_or(Vec::is_empty)
-        && let Some(other) =
-            others.iter().filter(decides).filter(older).min_by_key(|other| (other.split.created, other.name))
+        && let Some((name, _)) = others
+            .of_root(root)
+            .filter(|(_, split)| split.matches.is_empty() && older(split))
+            .min_by_key(|(name, split)| (split.created, *name))
     {
-        warnings.push(Warning::Conflict { root: root.to_owned(), older: other.name.to_owned() });
+        warnings.push(Warning::Conflict { root: root.to_owned(), older: name.to_owned() });
     }
-    if let Some(cycle) = services.keys().find_map(|service| path(others, service, root)) {
+    if let Some(cycle) = others.way(services.keys(), root) {
         warnings.push(Warning::Cycle([root, &cycle.join(" -> ")].join(" -> ")));
         return warnings;
     }
     for (service, &index) in services.iter().filter(|(service, _)| *service != root) {
-        if let Some(other) = others.iter().find(|other| other.root == *service) {
-            let (service, split) = (service.clone(), other.name.to_owned());
+        if let Some((name, _)) = others.of_root(service).next() {
+            let (service, split) = (service.clone(), name.to_owned());
             warnings.push(Warning::BackendIsSplit { index, service, split });
         }
     }
     warnings
 }
 
-/// The services on a way from `from` to `to` by the others' splits, both included. `None` when there is no way, or no other split
-/// on it.
-fn path(others: &[Other<'_>], from: &str, to: &str) -> Option<Vec<String>> {
-    if from == to {
-        return None;
+/// The splits of a namespace but for one.
+struct Others<'a> {
+    snapshot: &'a Snapshot,
+    namespace: &'a str,
+    own: &'a str,
+    mesh: &'a Mesh,
+}
+
+impl<'a> Others<'a> {
+    /// Those of a root, by their names.
+    fn of_root(&self, root: &str) -> impl Iterator<Item = (&'a str, &'a Split)> {
+        let service = ServiceRef { namespace: self.namespace.to_owned(), name: root.to_owned() };
+        let others = self.snapshot.splits.of_root(&service).filter(|(name, _)| name.name != self.own);
+        others
+            .filter(move |(_, split)| self.service(&split.service).as_deref() == Some(service.name.as_str()))
+            .map(|(name, split)| (name.name.as_str(), split))
     }
-    // Each service with the one that led to it.
-    let mut reached: Vec<(&str, usize)> = vec![(from, 0)];
-    let mut next = 0;
-    while let Some(&(service, _)) = reached.get(next) {
-        if service == to {
-            let mut way = vec![to.to_owned()];
-            let mut at = next;
-            while at != 0 {
-                at = reached[at].1;
-                way.push(reached[at].0.to_owned());
-            }
-            way.reverse();
-            return Some(way);
-        }
-        for backend in others.iter().filter(|other| other.root == service).flat_map(|other| &other.backends) {
-            if reached.iter().all(|(known, _)| known != backend) {
-                reached.push((backend, next));
-            }
-        }
-        next += 1;
+
+    /// The Service that is written as `name`.
+    fn service(&self, name: &str) -> Option<String> {
+        root::parse(name, self.namespace, &self.mesh.cluster_domain).ok()
     }
-    None
+
+    /// The services on a shortest way from one of `from`, which is not `to`, to `to` by the splits, both included. `None` when
+    /// there is none, or it is farther than is searched.
+    fn way<'s>(&self, from: impl Iterator<Item = &'s String>, to: &str) -> Option<Vec<String>> {
+        // Each service with the one that led to it.
+        let mut reached: Vec<(String, Option<usize>)> =
+            from.filter(|service| *service != to).map(|service| (service.clone(), None)).collect();
+        let mut known: HashSet<String> = reached.iter().map(|(service, _)| service.clone()).collect();
+        let (mut at, mut searched) = (0, 0);
+        while let Some(service) = reached.get(at).map(|(service, _)| service.clone()) {
+            for backend in self.of_root(&service).flat_map(|(_, split)| &split.backends) {
+                searched += 1;
+                if searched > MAX_SEARCHED {
+                    return None;
+                }
+                let Some(backend) = self.service(&backend.service) else { continue };
+                if backend == to {
+                    let before = std::iter::successors(Some(at), |at| reached[*at].1);
+                    let mut way: Vec<String> = before.map(|at| reached[at].0.clone()).collect();
+                    way.reverse();
+                    way.push(backend);
+                    return Some(way);
+                }
+                if known.insert(backend.clone()) {
+                    reached.push((backend, Some(at)));
+                }
+            }
+            at += 1;
+        }
+        None
+    }
 }

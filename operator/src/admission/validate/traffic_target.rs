@@ -1,5 +1,7 @@
 //! `TrafficTarget`: whose pods it speaks for, and what its rules refer to.
 
+use std::collections::{HashMap, HashSet};
+
 use smi_crds::access::v1alpha4::{RouteKind, Rule, Subject, SubjectKind, TrafficTarget};
 
 use super::{Refusal, Verdict, Warning};
@@ -21,16 +23,16 @@ pub(super) fn judge(object: &TrafficTarget, namespace: &str, snapshot: Option<&S
         verdict.refuse(Refusal::Port(problem));
     }
     let rules = spec.rules.as_deref().unwrap_or_default();
+    let mut firsts = HashMap::new();
     for (index, rule) in rules.iter().enumerate() {
         let kind = kind_of(rule.kind);
-        let is_same = |earlier: &Rule| earlier.kind == rule.kind && earlier.name == rule.name;
         if let Err(problem) = object_name::check(kind, &rule.name) {
             verdict.refuse(Refusal::ObjectName { path: format!("spec.rules[{index}].name"), problem });
         }
-        if let Some(first) = rules[..index].iter().position(is_same) {
+        let first = *firsts.entry((kind, rule.name.as_str())).or_insert(index);
+        if first != index {
             verdict.refuse(Refusal::RuleTwice { index, first, kind, name: rule.name.clone() });
-        }
-        if rule.kind == RouteKind::HttpRouteGroup
+        } else if rule.kind == RouteKind::HttpRouteGroup
             && let Some(snapshot) = snapshot
         {
             verdict.warnings.extend(missing(snapshot, namespace, index, rule));
@@ -39,8 +41,9 @@ pub(super) fn judge(object: &TrafficTarget, namespace: &str, snapshot: Option<&S
         if rule.kind != RouteKind::HttpRouteGroup && !matches.is_empty() {
             verdict.warn(Warning::MatchesOfPorts { index, kind });
         }
+        let mut named = HashSet::new();
         for (at, name) in matches.iter().enumerate() {
-            if matches[..at].contains(name) {
+            if !named.insert(name) {
                 verdict.refuse(Refusal::RuleMatchTwice { rule: index, index: at, name: name.clone() });
             }
         }
@@ -83,8 +86,8 @@ fn missing(snapshot: &Snapshot, namespace: &str, rule_index: usize, rule: &Rule)
     };
     // A group that is not accepted says so itself.
     let Ok(known) = group.matches() else { return Vec::new() };
-    let unknown =
-        rule.matches.iter().flatten().enumerate().filter(|(_, name)| known.iter().all(|it| it.name != **name));
+    let known: HashSet<&str> = known.iter().map(|it| it.name.as_str()).collect();
+    let unknown = rule.matches.iter().flatten().enumerate().filter(|(_, name)| !known.contains(name.as_str()));
     unknown
         .map(|(index, match_name)| Warning::NoSuchMatch {
             rule: rule_index,

@@ -8,7 +8,7 @@ use thiserror::Error;
 use weft_policy::{http::InvalidMatch, root::InvalidName};
 
 use super::{Warning, identity_binding::InvalidSpiffeId};
-use crate::compile::object_name::InvalidObjectName;
+use crate::{compile::object_name::InvalidObjectName, model::MAX_PATTERNS};
 
 /// Everything that is wrong with an object, in the order of its fields.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -105,6 +105,17 @@ pub enum Refusal {
         /// What is wrong with it.
         #[source]
         problem: InvalidObjectName,
+    },
+    /// A group would take long to compile.
+    #[error(
+        "{path}: the matches have {patterns} patterns in pathRegex and headers, and at most {MAX_PATTERNS} are compiled: divide \
+         them among groups"
+    )]
+    TooManyPatterns {
+        /// The list.
+        path: &'static str,
+        /// How many there are.
+        patterns: usize,
     },
     /// A group has matches in two places, or in none.
     #[error(transparent)]

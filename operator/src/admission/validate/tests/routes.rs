@@ -1,5 +1,7 @@
 //! `HTTPRouteGroup`, `TCPRoute` and `UDPRoute`.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 
 use super::said;
@@ -144,6 +146,23 @@ fn a_pattern_is_bounded() {
     assert!(long[0].contains("the pattern has 5000 bytes"), "{long:?}");
     let large = of("[a-z]{1000}{1000}".to_owned());
     assert!(large[0].starts_with("refused: spec.matches[0]: match \"a\": pathRegex: "), "{large:?}");
+}
+
+#[test]
+fn a_group_is_bounded_and_judged_in_the_time_that_the_api_server_waits() {
+    let item = |number: usize| json!({"name": format!("m{number}"), "pathRegex": "/a"});
+    let of = |matches: usize| said("HTTPRouteGroup", group((0..matches).map(item).collect()), None);
+    assert_eq!(of(1024), [""; 0]);
+    let start = Instant::now();
+    assert_eq!(
+        of(40_000),
+        [
+            "refused: spec.matches: the matches have 40000 patterns in pathRegex and headers, and at most 1024 are compiled: divide \
+          them among groups"
+        ]
+    );
+    let took = start.elapsed();
+    assert!(took < Duration::from_secs(2), "{took:?}");
 }
 
 #[test]

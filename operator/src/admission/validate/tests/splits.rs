@@ -1,5 +1,7 @@
 //! `TrafficSplit`.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 
 use super::said;
@@ -202,6 +204,29 @@ fn what_others_can_mend_is_warned_of() {
     ] {
         assert_eq!(said("TrafficSplit", spec, Some(&cluster)), want, "{name}");
     }
+}
+
+#[test]
+fn a_cycle_is_looked_for_once_however_many_splits_there_are() {
+    const SPLITS: usize = 128;
+    let root = |split: usize| format!("s{}", split % SPLITS);
+    let mut cluster = shop(&[], &[]);
+    for split in 0..SPLITS {
+        let own = (1..SPLITS).map(|backend| format!("s{split}-{backend}"));
+        let backends: Vec<String> = own.chain([root(split + 1)]).collect();
+        let backends: Vec<&str> = backends.iter().map(String::as_str).collect();
+        let name = root(split);
+        let (named, more) =
+            (SplitRef { namespace: "shop".to_owned(), name: name.clone() }, shop(&[], &[(&name, &name, &backends)]));
+        cluster.splits.insert(named.clone(), more.splits[&named].clone());
+    }
+    let names: Vec<String> = (0..SPLITS).map(root).collect();
+    let backends: Vec<(&str, u32)> = names.iter().map(|name| (name.as_str(), 1)).collect();
+    let start = Instant::now();
+    let said = said("TrafficSplit", split("web", &backends), Some(&cluster));
+    let took = start.elapsed();
+    assert!(!said.is_empty() && said.iter().all(|said| !said.contains("cycle")), "{said:?}");
+    assert!(took < Duration::from_secs(2), "{took:?}");
 }
 
 #[test]

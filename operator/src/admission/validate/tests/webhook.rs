@@ -113,6 +113,20 @@ async fn a_warning_is_cut_before_the_api_server_cuts_it() {
 }
 
 #[tokio::test]
+async fn a_large_review_is_answered_and_one_beyond_all_measure_is_not() {
+    for (name, bytes, want) in [
+        ("large", 300 * 1024, StatusCode::OK),
+        ("largest", 7 * 1024 * 1024, StatusCode::OK),
+        ("larger", 9 * 1024 * 1024, StatusCode::PAYLOAD_TOO_LARGE),
+    ] {
+        let annotations = json!({"note": "a".repeat(bytes)});
+        let (status, body) =
+            post(review(json!({"request": {"object": {"metadata": {"annotations": annotations}}}}))).await;
+        assert_eq!(status, want, "{name}: {body:.200}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_no_review_of_an_smi_object_is_a_bad_request() {
     for (name, body, want) in [
         ("empty", String::new(), "the body is no AdmissionReview: EOF"),
