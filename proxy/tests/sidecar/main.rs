@@ -7,6 +7,7 @@ mod drain;
 mod errors;
 mod exchanges;
 mod failover;
+mod greetings;
 mod hygiene;
 mod impersonation;
 mod inbound;
