@@ -11,6 +11,7 @@ mod greetings;
 mod hygiene;
 mod impersonation;
 mod inbound;
+mod lapse;
 mod limits;
 mod mesh;
 mod protocols;
