@@ -201,8 +201,13 @@ impl Inbound {
     /// Asks the client to use another connection when it should, and returns when this one may end though the client has not ended it.
     async fn unwanted(&self, peer: Option<Membership>, activity: &Activity, farewell: &Farewell) {
         let Some(peer) = peer else {
-            // Nobody else tells clients without a sidecar.
+            // Nobody else tells clients without a sidecar. Who comes when they are being told already must get to ask: it would
+            // only come again, and its application serves until the pod ends.
+            let is_late = self.drain.is_leaving();
             self.drain.leaving().await;
+            if is_late {
+                activity.begun().await;
+            }
             farewell.say();
             return std::future::pending().await;
         };

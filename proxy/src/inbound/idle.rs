@@ -20,6 +20,8 @@ pub(crate) struct Activity {
     /// No request may begin any more.
     closed: AtomicBool,
     idle_since: Mutex<Instant>,
+    /// A request has begun, and nobody was told.
+    begun: Notify,
     /// The last request of several has ended.
     ended: Notify,
 }
@@ -34,6 +36,7 @@ impl Default for Activity {
             requests: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
             idle_since: Mutex::new(Instant::now()),
+            begun: Notify::new(),
             ended: Notify::new(),
         }
     }
@@ -46,7 +49,13 @@ impl Activity {
             return None;
         }
         self.requests.fetch_add(1, Ordering::Relaxed);
+        self.begun.notify_one();
         Some(Busy(self.clone()))
+    }
+
+    /// Waits until a request has begun; one that did before counts.
+    pub(crate) async fn begun(&self) {
+        self.begun.notified().await;
     }
 
     /// From now on no request begins.
