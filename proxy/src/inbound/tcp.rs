@@ -93,6 +93,7 @@ pub(crate) async fn pass<S: Socket>(
     let Some(Early { stream: mut server, passed, is_judged }) = early else { return };
     let mut client = Latecomer::new(client, is_judged.then_some(&*sniffed.first));
     let open = registry.edge(EdgeKey::of_port(Direction::Inbound, destination.port())).open();
+    open.received(passed);
     tokio::select! {
         spliced = splice(&mut client, &sniffed.first[passed..], &mut server, &open) => if let Err(error) = spliced {
             if LateRequest::is_cause_of(&error) {
