@@ -69,6 +69,11 @@ impl Drain {
         self.0.leaving.send_replace(true);
     }
 
+    /// Whether they are.
+    pub(crate) fn is_leaving(&self) -> bool {
+        *self.0.leaving.borrow()
+    }
+
     /// Waits for that.
     pub(crate) async fn leaving(&self) {
         turned(self.0.leaving.subscribe()).await;

@@ -3,6 +3,7 @@
 mod bytes;
 mod detect;
 mod drain;
+mod latecomer;
 mod listen;
 mod original;
 mod own;
@@ -13,6 +14,7 @@ pub(crate) use self::{
     bytes::{Socket, reset, splice},
     detect::{Looks, Protocol, Sniffed, Sniffer, sniff},
     drain::{Drain, Farewell, InFlight},
+    latecomer::{LateRequest, Latecomer},
     listen::{Connections, Handler, accept},
     own::OwnAddresses,
     request_line::is_token,

@@ -55,7 +55,7 @@ fn apply(store: &Store, stream: u64, update: v1::Update) {
 
 /// Has the Service's backends take turns, and tries all endpoints of each.
 fn use_all_of(service: &ServicePolicy) {
-    for (shares, _) in service.all_shares().flat_map(|shares| std::iter::repeat_n(shares, TURNS).zip(0..)) {
+    for shares in service.all_shares().flat_map(|shares| std::iter::repeat_n(shares, TURNS)) {
         let backend = &shares.backends[shares.take_turn()];
         assert!(backend.weight > 0, "{} has no weight and a turn", backend.name);
         let mut tried: Vec<SocketAddr> = Vec::new();

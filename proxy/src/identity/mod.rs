@@ -17,7 +17,7 @@ pub(crate) use self::{
     credentials::{Credentials, Renewals},
     handshake::{Accepted, Failed, HANDSHAKE_LIMIT, MeshProtocol, Reason, accept, connect, is_mesh_hello, linger},
     material::Material,
-    membership::{Membership, lapse_of_bytes},
+    membership::{Lapse, Membership, lapse_of_bytes},
     renew::renew,
     trust::{Fingerprint, InvalidTrust, Trust},
 };

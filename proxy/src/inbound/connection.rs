@@ -10,7 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use rustls::server::Accepted as Hello;
-use tokio::net::TcpStream;
+use tokio::{net::TcpStream, time};
 use weft_policy::identity::SpiffeId;
 
 use super::{
@@ -23,7 +23,7 @@ use crate::{
         Downstream, Drain, Farewell, Handler, InFlight, Looks, OwnAddresses, Protocol, Sniffed, Socket, reset, sniff,
     },
     engine::{Engine, describe},
-    identity::{self, Accepted, Credentials, Failed, Membership, MeshProtocol},
+    identity::{self, Accepted, Credentials, Failed, Lapse, Membership, MeshProtocol},
     traffic::{Direction, Edge, EdgeKey, Registry},
 };
 
@@ -31,6 +31,9 @@ use crate::{
 const NOT_OWN: &str = "not-own-address";
 /// Time for a client that is no member any more to take the end of its last answer.
 const LAST_WORD: Duration = Duration::from_secs(5);
+/// Time for what is in flight of a client whose root is gone, upgraded connections included, the last answer's end among it. Nobody
+/// takes a root away while members of good faith need it.
+const LAST_REQUESTS: Duration = Duration::from_secs(10);
 
 /// What the requests of one connection have in common.
 #[derive(Debug)]
@@ -198,21 +201,34 @@ impl Inbound {
     /// Asks the client to use another connection when it should, and returns when this one may end though the client has not ended it.
     async fn unwanted(&self, peer: Option<Membership>, activity: &Activity, farewell: &Farewell) {
         let Some(peer) = peer else {
-            // Nobody else tells clients without a sidecar.
+            // Nobody else tells clients without a sidecar. Who comes when they are being told already must get to ask: it would
+            // only come again, and its application serves until the pod ends.
+            let is_late = self.drain.is_leaving();
             self.drain.leaving().await;
+            if is_late {
+                activity.begun().await;
+            }
             farewell.say();
             return std::future::pending().await;
         };
         let told = async {
-            tokio::select! {
+            let lapse = tokio::select! {
                 () = self.drain.begun() => {
                     farewell.say();
                     std::future::pending().await
                 }
-                lapse = peer.lapse(Duration::ZERO) => tracing::debug!(?lapse, "A client is no member any more"),
-            }
+                lapse = peer.lapse(Duration::ZERO) => lapse,
+            };
+            tracing::debug!(?lapse, "A client is no member any more");
+            // Whoever does not want to go may take no notice of the farewell, and go on to ask.
+            activity.close();
             farewell.say();
-            activity.over(LAST_WORD).await;
+            let over = activity.over(LAST_WORD);
+            match lapse {
+                Lapse::Expired => over.await,
+                // In time or not, this is the end.
+                Lapse::Distrusted => drop(time::timeout(LAST_REQUESTS, over).await),
+            }
         };
         // Sidecars leave connections that they do not use: those of an earlier certificate, and those that have become old. None
         // is used again that was idle for as long as this.

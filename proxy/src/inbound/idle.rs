@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -17,7 +17,11 @@ use tokio::{
 #[derive(Debug)]
 pub(crate) struct Activity {
     requests: AtomicUsize,
+    /// No request may begin any more.
+    closed: AtomicBool,
     idle_since: Mutex<Instant>,
+    /// A request has begun, and nobody was told.
+    begun: Notify,
     /// The last request of several has ended.
     ended: Notify,
 }
@@ -28,15 +32,35 @@ pub(crate) struct Busy(Arc<Activity>);
 
 impl Default for Activity {
     fn default() -> Self {
-        Self { requests: AtomicUsize::new(0), idle_since: Mutex::new(Instant::now()), ended: Notify::new() }
+        Self {
+            requests: AtomicUsize::new(0),
+            closed: AtomicBool::new(false),
+            idle_since: Mutex::new(Instant::now()),
+            begun: Notify::new(),
+            ended: Notify::new(),
+        }
     }
 }
 
 impl Activity {
-    /// A request begins.
-    pub(crate) fn begin(self: &Arc<Self>) -> Busy {
+    /// A request begins; `None` when none may any more.
+    pub(crate) fn begin(self: &Arc<Self>) -> Option<Busy> {
+        if self.closed.load(Ordering::Acquire) {
+            return None;
+        }
         self.requests.fetch_add(1, Ordering::Relaxed);
-        Busy(self.clone())
+        self.begun.notify_one();
+        Some(Busy(self.clone()))
+    }
+
+    /// Waits until a request has begun; one that did before counts.
+    pub(crate) async fn begun(&self) {
+        self.begun.notified().await;
+    }
+
+    /// From now on no request begins.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
     }
 
     /// Waits until there was no request for `limit`.
@@ -80,12 +104,32 @@ mod tests {
             let begun = Instant::now();
             tokio::join!(activity.over(LIMIT), async {
                 if let Some(seconds) = busy {
-                    let request = activity.begin();
+                    let request = activity.begin().unwrap();
                     time::sleep(Duration::from_secs(seconds)).await;
                     drop(request);
                 }
             });
             assert_eq!(begun.elapsed().as_secs(), want, "{name}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_may_not_begin_is_no_activity() {
+        let activity = Arc::new(Activity::default());
+        let request = activity.begin().unwrap();
+        activity.close();
+        drop(request);
+        let begun = Instant::now();
+        let asking = async {
+            for _ in 0..10 {
+                time::sleep(LIMIT / 2).await;
+                assert!(activity.begin().is_none());
+            }
+        };
+        let over = async {
+            activity.over(LIMIT).await;
+            begun.elapsed()
+        };
+        assert_eq!(tokio::join!(over, asking).0, LIMIT);
     }
 }

@@ -51,7 +51,7 @@ impl ProxyHttp for Phases {
     }
 
     async fn early_request_filter(&self, session: &mut Session, ctx: &mut Context) -> Result<()> {
-        ctx.busy = engine::connection::<Connection>(session).map(|connection| connection.activity.begin());
+        request::begin(session, ctx)?;
         request::admit(session, ctx)
     }
 

@@ -7,6 +7,17 @@ use pingora::{Error, ErrorType, Result, proxy::Session};
 use super::{connection::Connection, context::Context};
 use crate::engine::{self, Problem};
 
+/// Has the request count as one that is going on. Refuses it when its client has ceased to be a member of the mesh.
+pub(crate) fn begin(session: &Session, ctx: &mut Context) -> Result<()> {
+    let Some(connection) = engine::connection::<Connection>(session) else { return Ok(()) };
+    ctx.busy = connection.activity.begin();
+    if ctx.busy.is_some() {
+        return Ok(());
+    }
+    ctx.progress.problem = Some(Problem::Handshake);
+    Err(Error::explain(ErrorType::InvalidCert, "the client is no member of the mesh any more").into_down())
+}
+
 /// Refuses what must not be passed on.
 pub(crate) fn admit(session: &mut Session, ctx: &mut Context) -> Result<()> {
     let destination = engine::connection::<Connection>(session).map(|connection| connection.destination);

@@ -39,16 +39,14 @@ impl Connection {
     /// refused until the operator answers.
     pub(crate) fn policy(&self, store: &Store) -> Option<Policy> {
         let entry = self.entry.load();
-        match store.renew(&entry) {
-            None => entry.policy(),
-            Some(renewed) => match renewed.policy() {
-                Some(policy) => {
-                    self.entry.store(renewed);
-                    Some(policy)
-                }
-                // Until there is an answer again, the last one holds.
-                None => entry.policy(),
-            },
+        let Some(renewed) = store.renew(&entry) else { return entry.policy() };
+        match renewed.policy() {
+            // Until there is an answer again that can be read, the last one holds.
+            unread @ (None | Some(Policy::Refused)) => entry.policy().or(unread),
+            answer => {
+                self.entry.store(renewed);
+                answer
+            }
         }
     }
 }
@@ -122,7 +120,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::policy::{Destination, Stream};
+    use crate::policy::{Destination, Refusal, Stream};
 
     #[tokio::test(start_paused = true)]
     async fn the_last_answer_holds_until_there_is_another() {
@@ -140,5 +138,8 @@ mod tests {
         for call in ["first", "second"] {
             assert!(connection.policy(&store).is_some(), "{call} call");
         }
+        let reason = "no backend".to_owned();
+        store.refuse(&Target::Address(destination), Refusal { version: 2, reason });
+        assert!(matches!(connection.policy(&store), Some(Policy::Unknown)), "the next answer cannot be read");
     }
 }

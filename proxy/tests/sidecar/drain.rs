@@ -10,8 +10,8 @@ use tokio::{
 };
 
 use crate::support::{
-    A_DAY, CLUSTER_IP, Client, Operator, PATIENCE, Proxy, Server, Suit, connect_tls, endpoint, get, identity, service,
-    target, text,
+    A_DAY, CLUSTER_IP, Client, Frames, Operator, PATIENCE, Proxy, Server, Suit, block, connect_tls, endpoint, frame,
+    get, identity, service, target, text,
 };
 
 /// A server that answers once it is let to, and a way to see that it was asked.
@@ -144,5 +144,36 @@ async fn clients_without_a_sidecar_are_told_that_the_pod_is_about_to_end() {
         } else {
             assert_eq!(client.send(get("/")).await.body, "finished", "{name}");
         }
+    }
+}
+
+/// A client that were told before it has asked would connect again and again, while the application still serves.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_comes_late_is_told_with_its_first_request() {
+    let server = Server::named("application").await;
+    let operator = Operator::start().await;
+    let proxy = Proxy::with(&operator, server.address, server.address, |_| {}).await.ready().await;
+    proxy.leave().await;
+    let mut late = Frames::to(proxy.inbound).await;
+    let mut seen = Vec::new();
+    // Twice there and back: whatever the sidecar had to say by itself has come before the second.
+    for _ in 0..2 {
+        late.0.write_all(&frame(6, 0, 0, &[0; 8])).await.unwrap();
+        while seen.last() != Some(&(6, 1)) {
+            let (kind, flags, ..) = tokio::time::timeout(PATIENCE, late.next()).await.expect("no answer").unwrap();
+            seen.push((kind, flags));
+        }
+        seen.pop();
+    }
+    assert!(seen.iter().all(|(kind, _)| *kind != 7), "it is told to go before it has asked: {seen:?}");
+    let fields = block(&[(":method", "GET"), (":scheme", "http"), (":path", "/"), (":authority", "web")]);
+    late.0.write_all(&frame(1, 5, 1, &fields)).await.unwrap();
+    let mut told = false;
+    let mut answered = false;
+    while !(told && answered) {
+        let (kind, _, stream, payload) =
+            tokio::time::timeout(PATIENCE, late.next()).await.expect("no answer").expect("no end before the answer");
+        told |= kind == 7;
+        answered |= (kind, stream, payload.first()) == (1, 1, Some(&0x88));
     }
 }

@@ -18,12 +18,15 @@ use tokio::{
 use weft_proxy_api::v1;
 
 use crate::support::{
-    A_DAY, Authority, CLUSTER_IP, Client, Life, Operator, Proxy, Server, Suit, connect_tls, get, identity, mesh_server,
-    meshed, meshed_as, request, service, target, token_file,
+    A_DAY, Authority, CLUSTER_IP, Client, Life, Operator, PATIENCE, Proxy, Server, Suit, connect_tls, get, identity,
+    mesh_server, meshed, meshed_as, request, service, target, token_file,
 };
 
 /// Long enough for a renewal on a machine that has other things to do, short enough for a test.
 const SHORT: Duration = Duration::from_secs(6);
+
+/// Long enough to be used before it ends, which is up to a second earlier: certificates count whole ones.
+const EXPIRING: Duration = Duration::from_secs(4);
 
 /// Says everything again.
 async fn echo() -> SocketAddr {
@@ -347,7 +350,7 @@ async fn connections_that_nobody_uses_end() {
     for (name, idle_limit, life, path) in [
         ("idle", Duration::from_secs(1), A_DAY, "/"),
         ("idle after a slow answer", Duration::from_secs(1), A_DAY, "/slow"),
-        ("the client's certificate has expired", long, Life::of(Duration::from_secs(2)), "/"),
+        ("the client's certificate has expired", long, Life::of(EXPIRING), "/"),
     ] {
         let proxy = Proxy::with(&operator, application.address, application.address, |settings| {
             settings.idle_limit = idle_limit;
@@ -361,7 +364,7 @@ async fn connections_that_nobody_uses_end() {
             let (mut client, ended) = Client::on(stream, http2).await;
             assert_eq!(client.send(get(path)).await.body, "application", "{name}");
             // Whether it ends in good order is not the question, but that it ends.
-            assert!(tokio::time::timeout(Duration::from_secs(10), ended).await.is_ok(), "{name}, HTTP/2 {http2}");
+            assert!(tokio::time::timeout(PATIENCE, ended).await.is_ok(), "{name}, HTTP/2 {http2}");
         }
     }
 }
@@ -383,7 +386,7 @@ async fn a_connection_ends_when_its_client_is_no_member_any_more() {
     for (name, life, root_stays, ends) in [
         ("a member still", A_DAY, true, false),
         ("its root is gone", A_DAY, false, true),
-        ("its certificate has expired", Life::of(Duration::from_secs(2)), true, true),
+        ("its certificate has expired", Life::of(EXPIRING), true, true),
     ] {
         go.send_replace(false);
         let operator = Operator::start().await;
@@ -396,7 +399,6 @@ async fn a_connection_ends_when_its_client_is_no_member_any_more() {
             let suit = Suit { certificate: Some(first.member(&identity("client"), life)), believes: &first, alpn };
             connect_tls(address, &identity("web").server_name(), suit).await.unwrap()
         };
-        let begun = tokio::time::Instant::now();
         let mut raw = connect(of_bytes.inbound, "weft-tcp").await;
         raw.write_all(b"\x01said").await.unwrap();
         raw.read_exact(&mut [0; 5]).await.unwrap();
@@ -408,6 +410,7 @@ async fn a_connection_ends_when_its_client_is_no_member_any_more() {
                 (http2, answer, client, ended)
             }));
         }
+        let begun = tokio::time::Instant::now();
         proxy.admin_until("/config", |config| config.body.contains("\"in_flight\": 2")).await;
         if !root_stays {
             operator.trust(&[&second], &second);
@@ -415,7 +418,7 @@ async fn a_connection_ends_when_its_client_is_no_member_any_more() {
                 proxy.admin_until("/config", |config| issuer_of(&config.body) == second.fingerprint()).await;
             }
         } else if ends {
-            tokio::time::sleep_until(begun + Duration::from_secs(3)).await;
+            tokio::time::sleep_until(begun + EXPIRING + Duration::from_secs(1)).await;
         }
         go.send_replace(true);
         for asked in asked {

@@ -1,5 +1,9 @@
 //! What is counted, and what the operator and Prometheus are told.
 
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
 use weft_proxy_api::v1;
 
 use crate::support::{CLUSTER_IP, Client, Operator, Proxy, Server, endpoint, get, service, service_name, target, text};
@@ -83,4 +87,31 @@ async fn a_new_stream_starts_with_everything_and_later_reports_have_what_changed
     let all = heard.reports.concat();
     assert!(all.windows(2).all(|pair| pair[0].instance == pair[1].instance));
     assert!(all.windows(2).all(|pair| pair[0].uptime_milliseconds <= pair[1].uptime_milliseconds));
+}
+
+/// A client that pauses is heard by its server meanwhile, before anybody knows what it speaks.
+#[tokio::test(flavor = "multi_thread")]
+async fn bytes_that_went_ahead_are_counted() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let answering = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream.read_exact(&mut [0; 4]).await.unwrap();
+        stream.write_all(b"yes").await.unwrap();
+        stream
+    });
+    let operator = Operator::start().await;
+    let proxy = Proxy::with(&operator, CLUSTER_IP, address, |_| {}).await.ready().await;
+    let mut client = TcpStream::connect(proxy.inbound).await.unwrap();
+    client.write_all(b"WORD").await.unwrap();
+    client.read_exact(&mut [0; 3]).await.unwrap();
+    client.write_all(b"S\r\n").await.unwrap();
+    answering.await.unwrap().read_exact(&mut [0; 3]).await.unwrap();
+    let counted = |name: &str, metrics: &str| {
+        let found = metrics.lines().find(|line| line.starts_with(name) && line.contains("destination"));
+        found.and_then(|line| line.rsplit_once(' ')).map(|(_, count)| count.to_owned())
+    };
+    for (name, want) in [("istio_tcp_received_bytes_total", "7"), ("istio_tcp_sent_bytes_total", "3")] {
+        proxy.admin_until("/metrics", |metrics| counted(name, &metrics.body).as_deref() == Some(want)).await;
+    }
 }

@@ -9,6 +9,6 @@ mod request;
 mod rule;
 
 pub use path::{AmbiguousPath, normalise};
-pub use pattern::{Field, InvalidPattern, MAX_COMPILED_BYTES, MAX_PATTERN_BYTES};
+pub use pattern::{Field, InvalidPattern};
 pub use request::Request;
 pub use rule::{Conditions, InvalidMatch, Match, MethodProblem, Unmet, first_met};

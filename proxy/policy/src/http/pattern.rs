@@ -21,9 +21,9 @@ use regex_syntax::{
 use thiserror::Error;
 
 /// Longest pattern in bytes.
-pub const MAX_PATTERN_BYTES: usize = 4096;
+const MAX_PATTERN_BYTES: usize = 4096;
 /// Largest program that a pattern may become, in bytes: `[a-z]{1,1000}`, with the largest count that RE2 takes, is within it.
-pub const MAX_COMPILED_BYTES: usize = 256 * 1024;
+const MAX_COMPILED_BYTES: usize = 256 * 1024;
 /// Largest table that a pattern may get besides, to be matched sooner, in bytes.
 const MAX_TABLE_BYTES: usize = 64 * 1024;
 /// Largest count of a repetition, as in RE2.

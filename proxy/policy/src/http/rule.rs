@@ -165,12 +165,6 @@ impl Match {
         &self.conditions.name
     }
 
-    /// What it was made of.
-    #[must_use]
-    pub fn conditions(&self) -> &Conditions {
-        &self.conditions
-    }
-
     /// Whether `request` meets every condition.
     #[must_use]
     pub fn is_met_by(&self, request: &Request<'_>) -> bool {

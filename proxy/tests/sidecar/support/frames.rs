@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
     time,
 };
@@ -11,7 +11,7 @@ use tokio::{
 use super::PATIENCE;
 
 /// A connection of which the preface and the settings were sent.
-pub(crate) struct Frames(pub(crate) TcpStream);
+pub(crate) struct Frames<S = TcpStream>(pub(crate) S);
 
 /// What came back on a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,10 +38,26 @@ pub(crate) fn block(fields: &[(&str, &str)]) -> Vec<u8> {
 
 impl Frames {
     pub(crate) async fn to(address: SocketAddr) -> Self {
-        let mut stream = TcpStream::connect(address).await.unwrap();
+        Self::on(TcpStream::connect(address).await.unwrap()).await
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Frames<S> {
+    pub(crate) async fn on(mut stream: S) -> Self {
         stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
         stream.write_all(&frame(4, 0, 0, &[])).await.unwrap();
         Self(stream)
+    }
+
+    /// What comes next: its kind, flags and stream, and what is in it. `None` at the end.
+    pub(crate) async fn next(&mut self) -> Option<(u8, u8, u32, Vec<u8>)> {
+        let mut head = [0; 9];
+        self.0.read_exact(&mut head).await.ok()?;
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+        let mut payload = vec![0; length as usize];
+        self.0.read_exact(&mut payload).await.ok()?;
+        let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
+        Some((head[3], head[4], stream, payload))
     }
 
     /// Asks with this block, without a body, and waits for what comes back first.
@@ -49,20 +65,11 @@ impl Frames {
         self.0.write_all(&frame(1, 5, 1, block)).await.unwrap();
         time::timeout(PATIENCE, async {
             loop {
-                let mut head = [0; 9];
-                if self.0.read_exact(&mut head).await.is_err() {
-                    return Back::End;
-                }
-                let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
-                let mut payload = vec![0; length as usize];
-                if self.0.read_exact(&mut payload).await.is_err() {
-                    return Back::End;
-                }
-                match (head[3], head[8]) {
-                    (1, 1) => return Back::Head(payload[0]),
-                    (3, 1) => return Back::Reset,
-                    (7, _) => return Back::End,
-                    _ => {}
+                match self.next().await {
+                    Some((1, _, 1, payload)) => return Back::Head(payload[0]),
+                    Some((3, _, 1, _)) => return Back::Reset,
+                    Some((7, ..)) | None => return Back::End,
+                    Some(_) => {}
                 }
             }
         })

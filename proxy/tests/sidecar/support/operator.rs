@@ -41,6 +41,8 @@ use super::{
 /// A running operator, which is also the mesh's authority. Ends when dropped.
 pub(crate) struct Operator {
     address: SocketAddr,
+    /// Keeps the port from others while nobody listens on it.
+    _port: socket2::Socket,
     trust_root: String,
     identity: ServerIdentity,
     script: Script,
@@ -87,13 +89,23 @@ fn key(target: &v1::Target) -> Vec<u8> {
     format!("{target:?}").into_bytes()
 }
 
+/// A port that is given to nobody else, and to listen on by its number.
+fn reserved() -> socket2::Socket {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.set_reuse_address(true).unwrap();
+    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    socket
+}
+
 impl Operator {
     /// An operator that knows nothing yet.
     pub(crate) async fn start() -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let issuer = Arc::new(Authority::new("first root"));
         let (certificate, key) = issuer.operator();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = reserved();
+        let address = port.local_addr().unwrap().as_socket().unwrap();
+        let listener = TcpListener::bind(address).await.unwrap();
         let shared = Shared {
             version: 0,
             trust: trust(1, &[&issuer], &issuer),
@@ -104,7 +116,8 @@ impl Operator {
             streams: Vec::new(),
         };
         let mut operator = Self {
-            address: listener.local_addr().unwrap(),
+            address,
+            _port: port,
             trust_root: issuer.pem.clone(),
             identity: ServerIdentity::from_pem(certificate, key),
             script: Script { shared: Arc::new(Mutex::new(shared)), heard: watch::Sender::default() },
