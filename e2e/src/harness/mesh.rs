@@ -97,22 +97,23 @@ impl Mesh {
             Ok(())
         })
         .await?;
-        // The API server forgets a pod that is deleted without grace before its process has ended. A process that lives renews
-        // its Lease every two seconds, or gives it up as the last thing it does.
+        // The API server forgets a pod that is deleted without grace before its process has ended, for which the kubelet gives it
+        // two seconds. A process that leads renews its Lease every two seconds.
         eventually(Duration::from_secs(30), "the end of the operator's process", async || {
-            ensure!(!self.is_led().await?, "it holds its Lease");
+            let (_, silent) = self.lease().await?;
+            ensure!(silent > SignedDuration::from_secs(6), "it renewed its Lease {silent:#} ago");
             Ok(())
         })
         .await
     }
 
-    /// Whether a process has renewed the Lease lately, and has not given it up.
-    async fn is_led(&self) -> Result<bool> {
+    /// Whether somebody holds the Lease, and how long ago it was renewed.
+    async fn lease(&self) -> Result<(bool, SignedDuration)> {
         let leases = Api::<Lease>::namespaced(self.cluster.client.clone(), WEFT_NAMESPACE);
         let lease = leases.get(OPERATOR).await?.spec.context("the Lease is empty")?;
         let renewed = lease.renew_time.context("the Lease was never renewed")?.0;
         let held = lease.holder_identity.is_some_and(|holder| !holder.is_empty());
-        Ok(held && Timestamp::now().duration_since(renewed) <= SignedDuration::from_secs(4))
+        Ok((held, Timestamp::now().duration_since(renewed)))
     }
 
     async fn start_operator(&self) -> Result<()> {
@@ -121,7 +122,8 @@ impl Mesh {
             let pods = self.pods().list(&operator_pods()).await?;
             ensure!(pods.iter().any(is_ready), "none of {} pods is ready", pods.items.len());
             // Whether it lives is told by its Lease when it is killed again.
-            ensure!(self.is_led().await?, "it does not lead yet");
+            let (held, silent) = self.lease().await?;
+            ensure!(held && silent <= SignedDuration::from_secs(4), "it does not lead yet");
             Ok(())
         })
         .await?;
