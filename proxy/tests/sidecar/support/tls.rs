@@ -79,7 +79,15 @@ async fn serve(address: SocketAddr, config: ServerConfig) -> SocketAddr {
         while let Ok((stream, _)) = listener.accept().await {
             let acceptor = acceptor.clone();
             tokio::spawn(async move {
-                let Ok(mut near) = acceptor.accept(stream).await else { return };
+                let mut near = match acceptor.accept(stream).into_fallible().await {
+                    Ok(near) => near,
+                    // Closed at once, with what the client has sent unread, the alert would be lost to a reset.
+                    Err((_refused, mut stream)) => {
+                        let _ = tokio::io::AsyncWriteExt::shutdown(&mut stream).await;
+                        let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
+                        return;
+                    }
+                };
                 let Ok(mut far) = TcpStream::connect(address).await else { return };
                 let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
             });
