@@ -247,6 +247,8 @@ async fn an_object_that_takes_no_status_is_told_so_once_and_again_after_it_chang
     world.api.refuse(Some("trafficsplits/web"));
     world.split("web", "web", "web", 1);
     world.api.until(|state| !state.events.is_empty()).await;
+    // Every split of the namespace is judged anew, and this one not written, as it is as it was.
+    world.service("elsewhere", "10.0.0.9");
     world.split("later", "later", "later", 1);
     world.api.until(|state| state.saying("ResolvedRefs=False RootNotFound") == 1).await;
     assert_eq!(world.api.look(|state| state.writes["trafficsplits/web"]), 1);
