@@ -17,6 +17,11 @@ const ALLOWED: Duration = Duration::from_secs(2);
 /// Time in which the API server follows what was created in the old versions.
 const FOLLOW: Duration = Duration::from_secs(120);
 
+/// Where the API server has the splits in a version.
+fn path(ns: &TestNamespace, version: &str) -> String {
+    format!("/apis/split.smi-spec.io/{version}/namespaces/{}/trafficsplits", ns.name)
+}
+
 async fn create(ns: &TestNamespace, number: usize) -> Result<()> {
     let split = json!({
         "apiVersion": "split.smi-spec.io/v1alpha4",
@@ -27,15 +32,14 @@ async fn create(ns: &TestNamespace, number: usize) -> Result<()> {
             "backends": [{"service": "v1", "weight": 90}, {"service": "v2", "weight": 10}],
         },
     });
-    let path = format!("/apis/split.smi-spec.io/v1alpha4/namespaces/{}/trafficsplits", ns.name);
     let json = [("content-type", "application/json")];
-    ns.cluster.request(Method::POST, &path, &json, split.to_string()).await?.json::<Value>()?;
+    ns.cluster.request(Method::POST, &path(ns, "v1alpha4"), &json, split.to_string()).await?.json::<Value>()?;
     Ok(())
 }
 
 /// Lists every split in a version, as a client does that asks for all at once.
 async fn list(ns: &TestNamespace, version: &str) -> Result<(Duration, usize)> {
-    let path = format!("/apis/split.smi-spec.io/{version}/namespaces/{}/trafficsplits", ns.name);
+    let path = path(ns, version);
     let start = Instant::now();
     let reply = ns.cluster.get(&path).await?;
     let took = start.elapsed();
@@ -83,8 +87,7 @@ fn thousands_are_listed_in_an_old_version_in_under_two_seconds_more() {
             ensure!(old < stored + ALLOWED, "{version} took {old:?}, v1alpha4 {stored:?}");
         }
         // The next test finds a machine that is done with them.
-        let all = format!("/apis/split.smi-spec.io/v1alpha4/namespaces/{}/trafficsplits", ns.name);
-        ns.cluster.request(Method::DELETE, &all, &[], String::new()).await?.json::<Value>()?;
+        ns.cluster.request(Method::DELETE, &path(ns, "v1alpha4"), &[], String::new()).await?.json::<Value>()?;
         eventually(FOLLOW, "none of them in v1alpha1", async || {
             let (_, count) = list(ns, "v1alpha1").await?;
             ensure!(count == 0, "{count}");
